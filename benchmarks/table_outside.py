@@ -1,11 +1,13 @@
 """Quality of synthetic rows by a judge that the product does not use, as a user trains them.
 
-    python -m benchmarks.table_outside table.parquet --label income --cuts 0 1 2
+    python -m benchmarks.table_outside table.parquet --label income --cuts 0 1 2 --cpu-s 60
     python -m benchmarks.table_outside                       scikit-learn's breast cancer table
 
 Each cut holds 30 % of the rows out and trains on the others as the recipe does (a fifth of them
 are its validation). C2ST: LightGBM tells synthetic from as many held-out rows by all columns, area
-under the ROC curve out of five folds, .5 = cannot tell. Gap: what LightGBM loses of its AUC (R² of
+under the ROC curve out of five folds, .5 = cannot tell. 1-way, 2-way: how far shares of columns
+and of pairs are from held-out ones, in 20 quantile bins or the 19 commonest levels, over the same
+of as many training rows. Gap: what LightGBM loses of its AUC (R² of
 a number) on held-out rows when it learns from synthetic instead of as many training rows. DCR:
 share of synthetic rows nearer to a training row than to one of as many held-out rows, on ranks and
 levels. A result is one line of JSON; all of them are stored with `--store NAME`.
@@ -44,6 +46,7 @@ TREES: dict[str, Any] = {
     "random_state": 0,
 }
 FOLDS, CLOSEST_ROWS = 5, 4000
+BINS, PAIRS = 20, 200
 FEW_CLASSES = 20
 """A label of more distinct numbers is predicted as a number."""
 
@@ -71,6 +74,42 @@ def c2st(real: pa.Table, fake: pa.Table, seed: int = 0) -> float:
         trees = LGBMClassifier(n_estimators=200, **TREES).fit(frame.iloc[learn], fake_N[learn])
         scores_N[test] = trees.predict_proba(frame.iloc[test])[:, 1]
     return float(roc_auc_score(fake_N, scores_N))
+
+
+def share_errors(train: pa.Table, test: pa.Table, fake: pa.Table) -> tuple[float, float]:
+    """Return the mean 1-way and 2-way error of synthetic rows, over that of as many real ones."""
+    rows, rng = min(train.num_rows, test.num_rows, fake.num_rows), np.random.default_rng(0)
+    parts = [part.take(rng.permutation(part.num_rows)[:rows]) for part in (train, test, fake)]
+    frames = comparable(*parts)
+    real, held, made = (
+        np.stack([_binned(frames[0][name], frame[name]) for name in frame]) for frame in frames
+    )
+    pairs = [(a, b) for a in range(len(real)) for b in range(a)]
+    chosen = [pairs[index] for index in rng.permutation(len(pairs))[:PAIRS]]
+    found = []
+    for groups in ([(index,) for index in range(len(real))], chosen):
+        wrong = [
+            [_apart(side[list(group)], held[list(group)]) for group in groups]
+            for side in (real, made)
+        ]
+        found.append(float(np.mean(wrong[1]) / np.mean(wrong[0])))
+    return found[0], found[1]
+
+
+def _binned(train: pd.Series, values: pd.Series) -> np.ndarray[Any, Any]:
+    """Return the bin of every value, by the training rows."""
+    if isinstance(train.dtype, pd.CategoricalDtype):
+        common = train.value_counts().index[: BINS - 1]
+        return np.asarray(pd.Index(common).get_indexer(values.astype(object)) + 1)
+    edges = np.unique(train.quantile(np.linspace(0, 1, BINS + 1)[1:-1]))
+    return np.where(values.isna(), BINS, np.searchsorted(edges, values, side="right"))
+
+
+def _apart(one_GN: np.ndarray[Any, Any], other_GN: np.ndarray[Any, Any]) -> float:
+    """Return the total variation distance of two samples of bins."""
+    scale = (BINS + 1) ** np.arange(len(one_GN))
+    counts = [np.bincount(scale @ each, minlength=(BINS + 1) ** 2) for each in (one_GN, other_GN)]
+    return float(np.abs(counts[0] - counts[1]).sum() / (2 * one_GN.shape[1]))
 
 
 def usefulness(train: pa.Table, test: pa.Table, label: str) -> float:
@@ -119,11 +158,14 @@ def measure(trial: Trial, cut: int) -> dict[str, Any]:
         started_s = process_time()
         fake = sampler.records(rows, seed=1, index=0).select(train.column_names)
         rate = rows / (process_time() - started_s)
+    one_way, two_way = share_errors(train, holdout, fake)
     row = {
         "cut": cut,
         "train_rows": train.num_rows,
         "rules": [each.kind for each in require_metadata(train.schema).constraints],
         "c2st": round(float(np.mean([c2st(holdout, fake, seed) for seed in (0, 1)])), 3),
+        "one_way": round(one_way, 2),
+        "two_way": round(two_way, 2),
         "dcr_share": round(closest_share(train, holdout, fake), 3),
         "training_cpu_s": round(trained_s, 1),
         "rows_per_cpu_s": round(rate),
@@ -148,13 +190,15 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--label", default="diagnosis", help="the column that is predicted")
     parser.add_argument("--rows", type=int, help="most rows, chosen at random")
     parser.add_argument("--cuts", type=int, nargs="*", default=(0, 1, 2))
+    parser.add_argument("--cpu-s", type=float, help="training.budget_cpu_s")
     parser.add_argument("--store", metavar="NAME", help="into results/table_outside-NAME.json")
     given = parser.parse_args(words)
     torch.set_num_threads(1)
     table = pq.read_table(given.data) if given.data else breast_cancer()
     if given.rows and given.rows < table.num_rows:
         table = table.take(np.random.default_rng(9).permutation(table.num_rows)[: given.rows])
-    trial = Trial(table=table, label=given.label)
+    settings = {"training.budget_cpu_s": given.cpu_s} if given.cpu_s else {}
+    trial = Trial(table=table, label=given.label, settings=settings)
     rows = []
     for cut in given.cuts:
         rows.append(measure(trial, cut))

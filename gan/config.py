@@ -181,6 +181,7 @@ LATER = (
     "augment_share",
     "until",
     "ranks",
+    "regularized",
 )
 """Fields that came after the first snapshots: written only where they are not the default."""
 
@@ -312,6 +313,8 @@ class ResolvedConfig(FrozenModel):
     """Targets on validation that end training when all are reached."""
     ranks: int = Field(1, ge=1)
     """Processes that train together, one for each device, each on an equal part of every batch."""
+    regularized: float = Field(1.0, gt=0, le=1)
+    """Share of the budget after which no weights decay and no units are dropped."""
     private: PrivateConfig | None = None
     """How it is differentially private; None: it is not."""
 

@@ -41,6 +41,8 @@ class Preset:
     beta1: float = 0.0
     beta2: float = 0.99
     weight_decay: float = 0.0
+    regularized: float = 1.0
+    """Share of the budget after which no weights decay and no units are dropped."""
     gamma: float | None = None
     """None: there is no discriminator whose gradients could be punished."""
     gamma_fall: float = 0.1
@@ -153,6 +155,7 @@ def complete(
         seed=seed,
         notes=(why, *notes, *shared, *preset.notes, *parts.notes, ", ".join(numbers)),
         weight_decay=preset.weight_decay,
+        regularized=preset.regularized,
         loss=parts.loss,
         penalty=parts.penalty,
         terms=dict(parts.terms),

@@ -47,6 +47,8 @@ Draw = Callable[[Tensor, Tensor], Tensor]
 class Generator(nn.Module):
     """Maps latents and classes to samples."""
 
+    settled: bool = False
+    """Whether training is in its last part, in which no units are dropped."""
     has_likelihood: bool = False
     """Whether `log_likelihood` can be asked."""
     described: int | None = None

@@ -20,9 +20,10 @@ from gan.tables.columns.discrete_rules import Band, Conditional, Lookup, check_t
 from gan.tables.columns.fit import fit_columns, label_classes
 from gan.tables.columns.formulas import Formula, LaterMoment
 from gan.tables.columns.levels import Joint, Levels, Presence
+from gan.tables.columns.neighbours import find_neighbours
 from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.partners import closest_columns
-from gan.tables.columns.relative import RelativeNumeric, find_neighbours
+from gan.tables.columns.relative import RelativeNumeric
 from gan.tables.columns.values import parse_type, require_metadata
 from gan.tables.constraints import check_real
 from gan.tables.contradictions import check_constraints

@@ -183,10 +183,10 @@ def _leading_to(column: RelativeNumeric, meets: Array, beside: Array, other: Mod
         other: its neighbour.
     """
     first = column.own.cells - column.has_null
-    offsets, _ = to_units(column.offsets.vocabularies[0], 0)
+    offsets, _ = to_units(column.offsets.vocabularies[0], None)
     some = offsets[np.flatnonzero(beside) - first]
     reach = _intervals(column, meets) + np.array([-float(some.max()), -float(some.min())])
-    units, valid = to_units(other.vocabularies[0], column.decimals)
+    units, valid = column.beside.expected(column.own, other.vocabularies[0])
     inside = np.any((units[:, None] >= reach[:, 0]) & (units[:, None] <= reach[:, 1]), axis=1)
     known, _ = to_units(column.own.vocabularies[0], column.decimals)
     at_null = meets[: len(known)][known == column.middle].any()

@@ -203,6 +203,7 @@ class Likelihood:
             share: used share of the budget, which the learning rate follows.
         """
         state.follow_schedule(share)
+        state.generator.settled = share >= state.config.regularized
         losses = torch.zeros(1, device=self.context.device)
         for part in batch.chunks(state.at_once):
             with self.context.autocast(), ranks.whole_batch(len(part.labels_N)):

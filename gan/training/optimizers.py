@@ -16,6 +16,8 @@ ADAMW_DECAY = 0.01
 """Weight decay of `adamw` where the preset has none: the default of its paper's authors."""
 SGD_MOMENTUM = 0.9
 RMSPROP_SMOOTHING = 0.99
+DECAY = "first_decay"
+"""Key of a group's weight decay while weights decay at all."""
 
 
 class OptimizerKind(NamedTuple):
@@ -86,7 +88,7 @@ def build_optimizer(network: nn.Module, config: ResolvedConfig) -> torch.optim.O
     if decay:
         matrices = [weights for weights in network.parameters() if weights.dim() > 1]
         others = [weights for weights in network.parameters() if weights.dim() <= 1]
-        groups = [{"params": matrices, "weight_decay": decay}, {"params": others}]
+        groups = [{"params": matrices, "weight_decay": decay, DECAY: decay}, {"params": others}]
     optimizer = kind.build([group for group in groups if group["params"]], config)
     _fill_state(optimizer)
     return optimizer

@@ -23,7 +23,7 @@ from gan.randomness import stream
 from gan.report import Event
 from gan.training import ranks
 from gan.training.losses import REPORTED
-from gan.training.optimizers import build_optimizer
+from gan.training.optimizers import DECAY, build_optimizer
 from gan.training.regularizers import PENALTIES
 from gan.training.signals import Gauges
 from gan.training.techniques import check_techniques
@@ -304,6 +304,10 @@ class TrainState:
                 scale = config.discriminator_rate * self.progress.discriminator_factor
             for group in trained.optimiser.param_groups:
                 group["lr"] = learning_rate * scale
+                if share >= config.regularized:
+                    group["weight_decay"] = 0.0
+                elif DECAY in group:
+                    group["weight_decay"] = group[DECAY]
                 if phase.beta1 is not None:
                     group["betas"] = (phase.beta1, config.beta2)
         return used

@@ -1,10 +1,12 @@
 import pytest
 
 from gan.config import GeneratorConfig, PhaseConfig, TrainingConfig
+from gan.device import find_device
 from gan.images.presets import resolve
 from gan.training.state import (
     Progress,
     Spent,
+    TrainState,
     cosine,
     crosses_tick,
     ema_decay,
@@ -55,6 +57,17 @@ def test_phases_take_their_share(tiny):
     phases = tuple(PhaseConfig(objective="adversarial", fraction=f) for f in (0.25, 0.75))
     config = tiny.model_copy(update={"phases": phases})
     assert [phase_at(config, share) for share in (0.0, 0.24, 0.25, 0.9, 1.0)] == [0, 0, 1, 1, 1]
+
+
+def test_weights_decay_until_the_regularized_part_is_over(tiny, codec):
+    config = tiny.model_copy(update={"weight_decay": 0.5, "regularized": 0.6})
+    state = TrainState(config, codec, find_device("cpu"))
+    groups = state.optimisers["generator"].optimiser.param_groups
+    found = []
+    for share in (0.0, 0.59, 0.6, 1.0, 0.3):
+        state.follow_schedule(share)
+        found.append([group["weight_decay"] for group in groups])
+    assert found == [[0.5, 0.0], [0.5, 0.0], [0.0, 0.0], [0.0, 0.0], [0.5, 0.0]]
 
 
 def test_average_halves_over_its_half_life():

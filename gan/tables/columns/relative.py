@@ -12,12 +12,15 @@ value itself lies in. Differences are numbers like others: what is shown of them
 means that `g` rows hold (`numeric`). A value with a large share, such as zero, stays a code of its
 own: that two zeros are equal is no relation.
 
-A pair is found if far more rows are beside each other than after shuffling one of the two.
+Columns of other units, or of none, move together too: a length and a weight, an amount and its
+logarithm, a date and the season's price. There the difference is to what the column is on average
+where the neighbour has its value (`trend`). What lies on that trend in nearly all rows is given by
+it, so that a function of one other column is kept without being named.
 
 Shapes: N rows, C cells.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self
@@ -26,26 +29,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gan.tables.columns.habits import day_units
 from gan.tables.columns.numeric import Numeric
+from gan.tables.columns.trend import Trend, on_trend
 from gan.tables.columns.values import Modelled, from_units, plain, to_units
 
 Array = np.ndarray[Any, Any]
-
-REACH = 3
-"""Bins' widths that a value may differ from its neighbour's."""
-NEAR_SHARE, NEAR_TIMES, NEAR_ROWS = 0.15, 2.0, 200
-"""Both move as one if so many rows are beside each other, so many times as many as by chance."""
-EQUAL_SHARE, EQUAL_TIMES = 0.01, 3.0
-"""The same where only equal values count; of these there are 3 g rows at least."""
-LARGE_SHARE = 0.05
-"""A value that so many rows hold stays a code of its own."""
-SAMPLE = 8_000
-"""Pairs are looked for in so many rows."""
-LEAST_LOST = 0.05
-"""A habit of rounding that so much of the rows would lose keeps a column from a neighbour."""
-MOST_COLUMNS = 60
-"""Pairs are looked for among so many columns, the first ones."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,11 +51,11 @@ class RelativeNumeric(Modelled):
     """0 = only equal values are beside each other."""
     kept: tuple[int, ...]
     """The codes of `own` that stay its own even where both are equal."""
+    trend: Trend | None
+    """What the column is on average beside its neighbour; None: what the neighbour is."""
 
     @classmethod
-    def of(
-        cls, own: Numeric, offsets: Numeric, neighbour: str, reach: int, kept: tuple[int, ...]
-    ) -> Self:
+    def of(cls, own: Numeric, offsets: Numeric, pair: "Beside") -> Self:
         """Put the codes of differences behind the column's own, before null."""
         kind, null = own.vocabularies[0].type, own.has_null
         values = own.vocabularies[0].slice(0, own.cells - null)
@@ -84,9 +72,7 @@ class RelativeNumeric(Modelled):
             notes=own.notes,
             own=own,
             offsets=offsets,
-            neighbour=neighbour,
-            reach=reach,
-            kept=kept,
+            **pair._asdict(),
         )
 
     @property
@@ -98,6 +84,11 @@ class RelativeNumeric(Modelled):
     def has_null(self) -> bool:
         """Whether the last cell is null."""
         return self.own.has_null
+
+    @property
+    def beside(self) -> "Beside":
+        """How it lies beside its neighbour."""
+        return Beside(self.neighbour, self.reach, self.kept, self.trend)
 
     @property
     def parents(self) -> tuple[str, ...]:
@@ -121,9 +112,8 @@ class RelativeNumeric(Modelled):
     def encode(self, records: pa.Table) -> Array:
         """Return `cells_N`: beside the neighbour where it is, else by the value itself."""
         cells_N = self.own.encode(records)
-        apart_N, beside_N = apart(
-            self.own, self.kept, records[self.neighbour], records[self.name], self.reach
-        )
+        there, here = records[self.neighbour], records[self.name]
+        apart_N, beside_N = self.beside.apart(self.own, there, here)
         first = self.own.cells - self.has_null
         null_N = plain(records[self.name]).is_null().to_numpy(zero_copy_only=False)
         if self.has_null:
@@ -144,8 +134,8 @@ class RelativeNumeric(Modelled):
         if not len(rows_M):
             return (values,)
         units, _ = to_units(values, self.decimals)
-        there_N, valid_N = to_units(found[self.neighbour], self.decimals)
-        offsets, _ = to_units(self.offsets.vocabularies[0], 0)
+        there_N, valid_N = self.beside.expected(self.own, found[self.neighbour])
+        offsets, _ = to_units(self.offsets.vocabularies[0], None)
         known, _ = to_units(self.own.vocabularies[0].drop_null(), self.decimals)
         first = self.own.cells - self.has_null
         near_M = there_N[rows_M] + offsets[cells_N[rows_M] - first]
@@ -168,171 +158,45 @@ class RelativeNumeric(Modelled):
             "neighbour": self.neighbour,
             "reach": self.reach,
             "kept": list(self.kept),
+            "trend": None if self.trend is None else self.trend.to_json(),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Rebuild the column."""
         own, offsets = (Numeric.from_json(data[part]) for part in ("own", "offsets"))
-        return cls.of(own, offsets, data["neighbour"], data["reach"], tuple(data["kept"]))
+        trend = None if data.get("trend") is None else Trend.from_json(data["trend"])
+        pair = Beside(data["neighbour"], data["reach"], tuple(data["kept"]), trend)
+        return cls.of(own, offsets, pair)
 
 
-def apart(
-    own: Numeric, kept: Sequence[int], there: Any, here: Any, reach: int
-) -> tuple[Array, Array]:
-    """Return how much more the values are than the neighbour's, and which are beside them.
+class Beside(NamedTuple):
+    """How a column lies beside its neighbour; see `RelativeNumeric`."""
 
-    Args:
-        own: the column's own codes.
-        kept: those of them that stay.
-        there: the neighbour's values.
-        here: the values.
-        reach: bins' widths that they may differ.
-    """
-    here_N, valid_N = to_units(here, own.decimals)
-    there_N, known_N = to_units(there, own.decimals)
-    cells_N = own.encode(pa.table({own.name: here}))
-    codes_N = own.codes_of(cells_N)
-    apart_N = here_N - there_N
-    near_N = np.abs(apart_N) <= reach * own.widths[codes_N]
-    return apart_N, near_N & valid_N & known_N & ~np.isin(codes_N, kept)
-
-
-class Pair(NamedTuple):
-    """A column and a neighbour that it could be beside."""
-
-    score: float
-    """Share of the rows, less that after shuffling."""
-    column: int
-    neighbour: int
+    neighbour: str
     reach: int
+    kept: tuple[int, ...]
+    trend: Trend | None = None
 
+    def expected(self, own: Numeric, there: Any) -> tuple[Array, Array]:
+        """Return what the column would be without a difference, and where that is known.
 
-def find_neighbours(
-    columns: Sequence[Modelled], records: pa.Table, group: int, fixed: Sequence[str]
-) -> tuple[Modelled, ...]:
-    """Return the columns, those that often lie beside another with codes for that.
+        Args:
+            own: the column's own codes.
+            there: the neighbour's values.
+        """
+        if self.trend is None:
+            return to_units(there, own.decimals)
+        there_N, known_N = self.trend.at(there)
+        return (there_N if own.decimals is None else np.rint(there_N).astype(np.int64)), known_N
 
-    Args:
-        columns: as fitted.
-        records: the training records.
-        group: a difference that fewer rows have is not shown.
-        fixed: names of columns that stay as they are.
-    """
-    offered = [
-        index
-        for index, column in enumerate(columns)
-        if isinstance(column, Numeric)
-        and column.decimals is not None
-        and column.codes < column.cells
-    ][:MOST_COLUMNS]
-    step = max(records.num_rows // SAMPLE, 1)
-    some = records.take(pa.array(np.arange(0, records.num_rows, step)))
-    pairs = [
-        found
-        for index in offered
-        if columns[index].name not in fixed
-        for found in _pairs(columns, index, offered, some, group)
-    ]
-    chosen: dict[int, Pair] = {}
-    for pair in sorted(pairs, reverse=True):
-        if pair.column not in chosen and not _leads_to(chosen, pair.neighbour, pair.column):
-            chosen[pair.column] = pair
-    return tuple(
-        _fit(columns, chosen[index], records, group) if index in chosen else column
-        for index, column in enumerate(columns)
-    )
-
-
-def _leads_to(chosen: Mapping[int, Pair], start: int, end: int) -> bool:
-    """Say whether a column's neighbours lead to another column."""
-    while start in chosen:
-        start = chosen[start].neighbour
-        if start == end:
-            return True
-    return start == end
-
-
-def _pairs(
-    columns: Sequence[Modelled], index: int, offered: Sequence[int], some: pa.Table, group: int
-) -> list[Pair]:
-    """Return the neighbours that a column could have."""
-    own = columns[index]
-    if not isinstance(own, Numeric):
-        return []
-    here = plain(some[own.name])
-    kept = _large(own, here)
-    here_N, valid_N = to_units(here, own.decimals)
-    codes_N = own.codes_of(own.encode(pa.table({own.name: here})))
-    open_N, widths_N = valid_N & ~np.isin(codes_N, kept), own.widths[codes_N]
-    every = np.arange(len(here))
-    order = np.random.default_rng(0).permutation(len(here))
-    found = []
-    for neighbour in offered:
-        other = columns[neighbour]
-        same = isinstance(other, Numeric) and other.decimals == own.decimals
-        there = plain(some[other.name])
-        if neighbour == index or not same or not _comparable(here.type, there.type):
-            continue
-        there_N, known_N = to_units(there, own.decimals)
-        shares = {
-            reach: tuple(
-                _share(here_N - there_N[rows], reach * widths_N, known_N[rows] & open_N)
-                for rows in (every, order)
-            )
-            for reach in (REACH, 0)
-        }
-        (near, by_chance), (equal, equal_by_chance) = shares[REACH], shares[0]
-        moves = near >= max(NEAR_SHARE, NEAR_TIMES * by_chance, NEAR_ROWS / len(here))
-        if moves and not _breaks_habits(own, kept, there, here):
-            found.append(Pair(near - by_chance, index, neighbour, REACH))
-        elif equal >= max(EQUAL_SHARE, EQUAL_TIMES * equal_by_chance, 3 * group / len(here)):
-            found.append(Pair(equal - equal_by_chance, index, neighbour, 0))
-    return found
-
-
-def _share(apart_N: Array, widths_N: Array, known_N: Array) -> float:
-    """Return the share of rows that lie beside each other."""
-    return float(np.mean(known_N & (np.abs(apart_N) <= widths_N)))
-
-
-def _breaks_habits(own: Numeric, kept: Sequence[int], there: Any, here: Any) -> bool:
-    """Say whether the neighbour's value plus a difference is seldom as round as the values are."""
-    apart_N, near_N = apart(own, kept, there, here, REACH)
-    here_M, apart_M = to_units(here, own.decimals)[0][near_N], apart_N[near_N]
-    again_M = here_M - apart_M + np.random.default_rng(0).permutation(apart_M)
-    day = day_units(here.type)
-    habits = {habit[:2]: habit for each in own.curve.ranges for habit in each.habits}.values()
-    return any(
-        habit.holds(here_M, day).mean() - habit.holds(again_M, day).mean() > LEAST_LOST
-        for habit in habits
-    )
-
-
-def _comparable(one: Any, other: Any) -> bool:
-    """Say whether the units of two types are the same."""
-    return bool(one == other or (pa.types.is_integer(one) and pa.types.is_integer(other)))
-
-
-def _large(own: Numeric, here: Any) -> tuple[int, ...]:
-    """Return the atoms of a column that a large share of the rows hold, and its null."""
-    codes_N = own.codes_of(own.encode(pa.table({own.name: here})))
-    shares = np.bincount(codes_N, minlength=own.codes) / len(codes_N)
-    single = np.diff(own.first_cells) == 1
-    return tuple(np.flatnonzero(single & (shares >= LARGE_SHARE)).tolist())
-
-
-def _fit(columns: Sequence[Modelled], pair: Pair, records: pa.Table, group: int) -> Modelled:
-    """Return the column of a pair with codes for differences."""
-    own, other = columns[pair.column], columns[pair.neighbour]
-    if not isinstance(own, Numeric):
-        return own
-    here, there = plain(records[own.name]), plain(records[other.name])
-    kept = _large(own, here)
-    apart_N, beside_N = apart(own, kept, there, here, pair.reach)
-    if np.count_nonzero(beside_N) < max(group, 2):
-        return own
-    name = f"{own.name} less {other.name}"
-    found = pa.array(apart_N[beside_N])
-    offsets = Numeric.fit(name, found, group, limits=(None, None), whole=False)
-    return RelativeNumeric.of(own, offsets, other.name, pair.reach, kept)
+    def apart(self, own: Numeric, there: Any, here: Any) -> tuple[Array, Array]:
+        """Return how much more the values are than what is expected, and which are beside it."""
+        here_N, valid_N = to_units(here, own.decimals)
+        there_N, known_N = self.expected(own, there)
+        codes_N = own.codes_of(own.encode(pa.table({own.name: here})))
+        apart_N, widths_N = here_N - there_N, own.widths[codes_N]
+        if self.trend is not None and self.trend.exact:
+            apart_N = np.where(on_trend(apart_N, widths_N), 0, apart_N)
+        near_N = np.abs(apart_N) <= self.reach * widths_N
+        return apart_N, near_N & valid_N & known_N & ~np.isin(codes_N, self.kept)

@@ -334,6 +334,9 @@ class MaskedAutoregressive(Generator):
         return negative_log_likelihood(logits_NK, codes_ND, sets, self.layout.counts)
 
     def _drop(self, stream: torch.Generator) -> Drop:
+        if self.settled:
+            return lambda units_NH: units_NH
+
         def drop(units_NH: Tensor) -> Tensor:
             draws_NH = torch.rand(units_NH.shape, generator=stream).to(units_NH.device)
             return units_NH * ((draws_NH < self.keep_H) / self.keep_H)

@@ -132,6 +132,8 @@ def test_dropped_units_change_the_loss_and_not_the_likelihood():
     codes = random_codes(MIXED, 50)
     found = [each.loss(codes, None, torch.Generator().manual_seed(1)).item() for each in (dry, wet)]
     assert found[0] != found[1]
+    wet.settled = True
+    assert wet.loss(codes, None, torch.Generator().manual_seed(1)).item() == found[0]
     assert torch.equal(dry.log_likelihood(codes), wet.log_likelihood(codes))
 
 

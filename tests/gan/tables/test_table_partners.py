@@ -20,7 +20,7 @@ def test_the_closest_columns_are_those_that_say_most():
         {
             "alone": numbers.normal(size=ROWS),
             "base": base,
-            "near": base + numbers.normal(0, 0.1, ROWS),
+            "near": base + numbers.normal(0, 0.5, ROWS),
             "bent": (base + numbers.normal(0, 0.5, ROWS)) ** 2,
             "kind": kind,
         }

@@ -158,6 +158,76 @@ def test_what_is_filled_beside_a_known_neighbour_follows_from_it():
     assert allowed[:, first : first + codec.code_counts[index]].all()
 
 
+def stays(seed=40):
+    """Return an amount and its logarithm, a length, a weight of its cube, a day and its price."""
+    numbers = np.random.default_rng(seed)
+    amount = numbers.lognormal(7, 1, ROWS).round(2)
+    length = numbers.uniform(3, 9, ROWS).round(2)
+    weight = (0.006 * length**3 * numbers.normal(1, 0.01, ROWS)).round(2)
+    day = numbers.integers(17_000, 17_150, ROWS).astype("datetime64[D]")
+    season = 90 + 30 * np.sin(day.astype(np.int64) / 25)
+    return described(
+        {
+            "amount": pa.array(amount, mask=np.arange(ROWS) % 9 == 2),
+            "log": pa.array(np.log(amount), mask=np.arange(ROWS) % 9 == 2),
+            "length": length,
+            "weight": weight,
+            "day": pa.array(day),
+            "price": season,
+            "other": numbers.normal(size=ROWS),
+        }
+    )
+
+
+def test_a_column_lies_beside_its_trend_in_one_of_other_units():
+    records = stays()
+    codec = TableCodec.fit(records, None)
+    found = {
+        tuple(sorted((name, each.neighbour))): each.trend for name, each in beside(codec).items()
+    }
+    assert set(found) == {("amount", "log"), ("length", "weight"), ("day", "price")}
+    assert all(trend is not None for trend in found.values())
+    assert found["amount", "log"].exact
+    assert not found["length", "weight"].exact
+    again = TableCodec.from_json(json.loads(json.dumps(codec.to_json())))
+    assert again == codec
+    assert decoded(again, records).equals(decoded(codec, records))
+
+
+def test_what_follows_from_a_neighbour_follows_from_any_value_of_it():
+    """Rows drawn by themselves keep a function, a cube and a season, within the trend's knots."""
+    records = stays()
+    fakes = drawn(TableCodec.fit(records, None), records).to_pandas()
+    inner = fakes["amount"].between(*np.nanquantile(records["amount"].to_numpy(), [0.01, 0.99]))
+    np.testing.assert_allclose(np.log(fakes["amount"][inner]), fakes["log"][inner], atol=0.02)
+    assert (fakes["amount"].isna() == fakes["log"].isna()).all()
+    apart = fakes["weight"] / (0.006 * fakes["length"] ** 3) - 1
+    assert np.abs(apart).quantile(0.95) < 0.05
+    days = (fakes["day"].astype("datetime64[s]").astype(np.int64) // 86_400).to_numpy()
+    season = 90 + 30 * np.sin(days / 25)
+    assert np.abs(fakes["price"] - season).quantile(0.95) < 2
+
+
+def test_a_trend_has_no_knot_of_few_rows_and_no_extreme():
+    numbers = np.random.default_rng(41)
+    there, here = numbers.normal(0, 1, ROWS), np.zeros(ROWS)
+    here = 3 * there + numbers.normal(0, 0.01, ROWS)
+    there[0], here[0], here[1] = 1e6, -1e9, 1e9
+    codec = TableCodec.fit(described({"there": there, "here": here}), None)
+    (column,) = beside(codec).values()
+    assert len(column.trend.there_V) <= ROWS / 10
+    for knots in (column.trend.there_V, column.trend.here_V):
+        assert np.abs(knots).max() < 20
+        assert not np.isin(knots, np.concatenate([there, here])).any()
+
+
+def test_noise_has_no_trend():
+    numbers = np.random.default_rng(42)
+    there = numbers.normal(size=ROWS)
+    columns = {"there": there, "here": there + numbers.normal(0, 0.5, ROWS)}
+    assert not beside(TableCodec.fit(described(columns), None))
+
+
 def test_a_column_keeps_its_own_rounding_rather_than_a_neighbour():
     numbers = np.random.default_rng(0)
     amount = numbers.integers(1000, 90_000, 3000)

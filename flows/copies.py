@@ -1,52 +1,79 @@
 """Copies of training records, counted over all records of a version before it becomes visible.
 
-What is counted is what readers will read: every shard is read back from the lake, one after the
-other. The real records are those of today's source.
+Whoever makes a shard hashes its records while they are in memory, and these hashes are counted here
+as they arrive. What nobody hashed is read back before the commit: shards that an earlier run has
+put, and those of which another publisher's bytes are stored. The real records are those of today's
+source.
 """
 
+from threading import Lock
 from typing import TYPE_CHECKING
 
+from flows.engines.interface import MadeShard
 from flows.errors import BlockedError
 from flows.evaluate import splits_of
 from flows.job import Choice, Job
-from storage.errors import ObjectNotFoundError
 from storage.lake.plan import Plan
+from storage.lake.publish import Publisher
 from storage.records.modalities import words_of
-from storage.shards.format import load_format
 from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
-    from gan.evaluation.published_copies import PublishedCopies
+    from gan.evaluation.published_copies import PublishedCopies, RecordHasher
+
+
+class CopyTally:
+    """What was counted so far of a version, shard by shard."""
+
+    def __init__(self, prepared: Prepared, plan: Plan) -> None:
+        """Hash the real records."""
+        from gan.modalities import load_modality
+
+        modality = load_modality(prepared.modality)
+        self._counter = modality.count_copies(splits_of(prepared), plan.rows)
+        self._words = words_of(prepared.modality).records
+        self._left = set(range(len(plan.shards)))
+        self._lock = Lock()
+
+    @property
+    def hasher(self) -> "RecordHasher":
+        """What hashes the records of a shard, here or in another process."""
+        return self._counter.hasher
+
+    def take(self, index: int, made: MadeShard) -> None:
+        """Count a shard by its hashes, if it has any; from any thread."""
+        with self._lock:
+            if made.hashes is not None and index in self._left:
+                self._counter.count(made.hashes)
+                self._left.discard(index)
+
+    def finish(self, job: Job, publisher: Publisher) -> "PublishedCopies":
+        """Have the publisher adopt what is left, count that and return what was found.
+
+        Raises:
+            AbandonedError, IntegrityError: a shard is gone or is not the planned one.
+            LakeError: the lake failed.
+        """
+        shards = publisher.plan.shards
+        rows = sum(shards[index].rows for index in self._left)
+        if rows:
+            with job.reporter.meter("Counting copies", self._words, rows) as meter:
+                for done, index in enumerate(sorted(self._left), start=1):
+                    self._counter.add(publisher.adopt(index))
+                    meter.update(rows * done // len(self._left))
+        return self._counter.result(self._words)
 
 
 def count_copies(
-    job: Job, prepared: Prepared, choice: Choice, plan: Plan
-) -> "PublishedCopies | None":
+    job: Job, choice: Choice, tally: CopyTally, publisher: Publisher
+) -> "PublishedCopies":
     """Return how many of a version's records equal training records, beside unseen ones.
-
-    Returns:
-        None where a shard is gone: whoever commits finds out why.
 
     Raises:
         BlockedError: more than unseen records and chance explain, and no person overrode the gate.
-        LakeError: the lake failed.
+        AbandonedError, IntegrityError, LakeError: see `CopyTally.finish`.
     """
-    from gan.modalities import load_modality
-
-    words = words_of(prepared.modality).records
-    shard_format = load_format(plan.format)
-    counter = load_modality(prepared.modality).count_copies(splits_of(prepared), plan.rows)
-    with job.reporter.meter("Counting copies", words, plan.rows) as meter:
-        done = 0
-        for shard in plan.shards:
-            try:
-                data = job.lake.get(plan.shard_key(shard.index))
-            except ObjectNotFoundError:
-                return None
-            counter.add(shard_format.decode(data, plan.record_schema))
-            done += shard.rows
-            meter.update(done)
-    found = counter.result(words)
+    found = tally.finish(job, publisher)
     if not found.holds and choice.override is None:
         msg = (
             f"{found.text}; nothing was published: train again with less budget or more records, "

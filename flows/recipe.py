@@ -130,8 +130,8 @@ class ReportConfig(BaseModel):
     report in the lake is the same."""
     groups: tuple[str, ...] = Field((), title="Groups")
     """Tables: columns such as region or sex; the report says of each of their values how like real
-    rows its synthetic rows are. A group of fewer than 20 rows, or than `privacy.min_group`, is too
-    small to say."""
+    rows its synthetic rows are, and whether they help to predict its rows. A group of fewer than 20
+    rows, or than `privacy.min_group`, is too small to say."""
 
 
 class ScheduleConfig(BaseModel):

@@ -164,9 +164,10 @@ class Report:
 
     def to_json(self) -> bytes:
         """Return canonical JSON, UTF-8; equal reports give equal bytes."""
-        return json.dumps(
-            dataclasses.asdict(self), sort_keys=True, ensure_ascii=False, allow_nan=False
-        ).encode()
+        plain = dataclasses.asdict(self)
+        if self.lift is not None:
+            plain["lift"] = self.lift.to_plain()
+        return json.dumps(plain, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:

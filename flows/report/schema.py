@@ -18,12 +18,23 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from gan.lift.result import ArmResult, CurvePoint, Effect, Lift
+from gan.lift.result import ArmResult, CurvePoint, Effect, GroupLift, Lift
 from gan.report import Ceiling, Event, Figure, FigureKind, Metric, Reason, Report
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 FILE: Final = "report.schema.json"
-DESCRIBED: Final = (Report, Metric, Ceiling, Reason, Event, Figure, Lift, ArmResult, Effect)
+DESCRIBED: Final = (
+    Report,
+    Metric,
+    Ceiling,
+    Reason,
+    Event,
+    Figure,
+    Lift,
+    ArmResult,
+    Effect,
+    GroupLift,
+)
 """Dataclasses whose fields' docstrings become descriptions; `CurvePoint` is one more."""
 
 Number = float | None

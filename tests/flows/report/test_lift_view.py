@@ -12,7 +12,7 @@ from flows.report.lift import lift_view
 from flows.report.lift_panel import lift_panel
 from flows.report.markdown import lift_markdown, whole_lift_markdown
 from flows.report.page import render
-from gan.lift.result import ArmResult, Effect, Estimate, Lift, lift_record
+from gan.lift.result import ArmResult, Effect, Estimate, GroupLift, Lift, lift_record
 
 NASTY = "<b>a|b</b>"
 
@@ -86,6 +86,25 @@ def test_the_view_holds_effect_interval_price_and_every_arm():
     assert [row[0] for row in view.arms] == [one.name for one in measured().arms]
     assert view.arms[3][-1] == "—", "it was not confirmed on the holdout"
     assert view.metric_columns[1:] == ("real", "real + fill", "oversampling")
+
+
+def test_groups_are_one_sentence_and_a_table_for_each_column(make_report):
+    groups = (
+        GroupLift(column="sex", group="f", rows=90, answer="hurts", effect=effect("fill", -0.1)),
+        GroupLift(column="sex", group="m", rows=80, answer="helps", effect=effect("fill", 0.1)),
+        GroupLift(column="town", group=NASTY, rows=8, why="two classes need 10 records each"),
+    )
+    view = lift_view(measured(groups=groups))
+    assert view.group_text.startswith("Of 3 groups it hurts in sex f and helps in sex m. ")
+    assert view.groups["sex"][0][:5] == ("f", "90", "hurts", "-0.100", "-0.112 to -0.088")
+    said = ("cannot be known: two classes need 10 records each", *["—"] * 4)
+    assert view.groups["town"] == ((NASTY, "8", *said),)
+    page, text = render(make_report(lift=measured(groups=groups))), whole_lift_markdown(view)
+    for shown in (page, text):
+        assert "hurts in sex f and helps in sex m" in shown
+        assert NASTY not in shown
+    assert "Change in each group of town" in page
+    assert "groups" not in lift_panel(lift_view(measured()))
 
 
 @pytest.mark.parametrize(

@@ -231,6 +231,18 @@ class Recipe(BaseModel):
     seed: int = Field(0, title="Seed", ge=0, lt=2**63)
     """The root of all randomness of training and evaluation."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _private_learns_no_structure(cls, raw: Any) -> Any:
+        """Turn `source.structure` off where epsilon is set and nobody names it."""
+        if not isinstance(raw, Mapping):
+            return raw
+        source, privacy = (raw.get(name) for name in ("source", "privacy"))
+        if not (isinstance(source, Mapping) and isinstance(privacy, Mapping)):
+            return raw
+        is_private = privacy.get("epsilon") is not None
+        return {**raw, "source": {"structure": "off", **source}} if is_private else raw
+
     @model_validator(mode="after")
     def _private_as_a_whole(self) -> Self:
         """Refuse what would look at the records beside what epsilon pays for."""

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 
 NO_STRUCTURE = (
-    "What holds between columns (source.structure) is not looked for with privacy.epsilon: it would "
-    "be learnt from the rows without noise"
+    "What holds between columns (source.structure) is not looked for with privacy.epsilon: it "
+    "would be learnt from the rows without noise"
 )
 
 

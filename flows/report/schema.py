@@ -167,6 +167,8 @@ class TableData(_Part):
     rows: list[list[str | int | float | bool | None]]
     right: list[int] | None = None
     dense: bool | None = None
+    shown: int | None = None
+    """Rows in view; the others are behind a click. None: as many as a page has room for."""
 
 
 class PanelsData(_Part):

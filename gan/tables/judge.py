@@ -33,7 +33,7 @@ from gan.tables.evaluation.evaluate import build_reference as measure_reals
 from gan.tables.figures.columns import drawn_columns, overlays
 from gan.tables.figures.groups import check_groups, groups_figures
 from gan.tables.figures.pairs import pair_map, plane
-from gan.tables.figures.rows import ten_rows, worst_columns
+from gan.tables.figures.rows import some_rows, worst_columns
 from gan.tables.figures.structure import structure
 from gan.tables.figures.tails import tails
 from gan.tables.losses import losses_figure
@@ -411,7 +411,7 @@ def figures(evaluation: Evaluation, inputs: ReportInputs) -> tuple[Figure, ...]:
     group = metadata.min_group if inputs.confidential else 1
     errors = column_errors(evaluation)
     found = (
-        ten_rows(fakes),
+        some_rows(fakes),
         overlays(columns, train, fakes, errors),
         worst_columns(columns, train, fakes, errors),
         tails(columns, train, fakes),

@@ -43,6 +43,8 @@ DRAWS: Final = 20
 """Random halves behind every ratio."""
 MOST_GROUPS: Final = 30
 """Groups of one column that are measured, the largest first."""
+SHOWN: Final = 4
+"""Groups in view, the largest; the others are behind a click."""
 FOLDS: Final = 4
 TOO_FEW: Final = "too few to say"
 COLUMNS: Final = (
@@ -106,7 +108,7 @@ def groups_figures(
             f"of one half where they cannot.{said}",
             alt=f"Table of {len(rows)} groups of {name}",
             kind="table",
-            data={"columns": list(COLUMNS), "rows": rows, "right": [6, 8]},
+            data={"columns": list(COLUMNS), "rows": rows, "right": [6, 8], "shown": SHOWN},
         )
 
 

@@ -54,7 +54,7 @@ def test_each_night_is_a_point_and_another_generator_a_mark(make_report):
     assert line["name"] == "coverage, classifier"
     assert [round(value, 3) for value in line["y"]] == [0.75, 0.875, 1.0]
     (mark,) = found[ID].data["marks"]
-    assert (mark["x"], mark["text"]) == (2.0, "generator 20260103T020000Z-bbbbbbbb")
+    assert (mark["x"], mark["text"]) == (2.0, "3 Jan: generator 20260103T020000Z-bbbbbbbb")
     assert [tick["text"] for tick in found[ID].data["ticks"]] == ["1 Jan", "2 Jan", "3 Jan"]
     assert [one["y"] for one in found["nights-lift"].data["series"]] == [
         [None, 0.04, None],

@@ -1,5 +1,6 @@
 """What a reader sees of lift: the answer, its interval, and what can be had for nothing first."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from rich.console import Console
 from flows.cli.jobs import show_lift
 from flows.cli.lift import show_whole_lift
 from flows.cli.output import Output
+from flows.report.comparison import compare_reports, render_comparison
 from flows.report.lift import lift_view
 from flows.report.lift_panel import lift_panel
 from flows.report.markdown import lift_markdown, whole_lift_markdown
@@ -130,6 +132,18 @@ def test_the_panel_shows_everything_as_text(make_report):
     assert panel.index("oversampling (no generator)") < panel.index("real + fill (synthetic)")
     for text in ("Every fit takes 200 trees.", "Recall of each class", "All 4 arms"):
         assert text in panel
+
+
+def test_a_comparison_has_the_arms_of_both_and_no_text_that_is_cut(make_report):
+    long = make_report(lift=measured(text="It helps. " * 30))
+    page = render_comparison(("one", "other"), compare_reports(long, make_report()))
+    panel = page[page.index("<h2>Does it help?") :]
+    assert "…" not in panel
+    first, second, other = re.findall(r"<tr>(.*?)</tr>", panel[panel.index("<tbody>") :])
+    assert "oversampling" in first
+    assert "0.020 to 0.044" in first
+    assert "real + fill" in second
+    assert "not measured" in other
 
 
 def test_without_a_measurement_the_page_says_that_nobody_knows(make_report):

@@ -50,17 +50,22 @@ class CopyTally:
     def finish(self, job: Job, publisher: Publisher) -> "PublishedCopies":
         """Have the publisher adopt what is left, count that and return what was found.
 
+        Another try goes on where this one ended.
+
         Raises:
             AbandonedError, IntegrityError: a shard is gone or is not the planned one.
             LakeError: the lake failed.
         """
-        shards = publisher.plan.shards
-        rows = sum(shards[index].rows for index in self._left)
-        if rows:
+        if self._left:
+            rows = sum(publisher.plan.shards[index].rows for index in self._left)
             with job.reporter.meter("Counting copies", self._words, rows) as meter:
-                for done, index in enumerate(sorted(self._left), start=1):
-                    self._counter.add(publisher.adopt(index))
-                    meter.update(rows * done // len(self._left))
+                done = 0
+                for index in sorted(self._left):
+                    records = publisher.adopt(index)
+                    self._counter.add(records)
+                    self._left.discard(index)
+                    done += records.num_rows
+                    meter.update(done)
         return self._counter.result(self._words)
 
 

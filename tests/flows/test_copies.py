@@ -15,6 +15,7 @@ from flows.evaluate import splits_of
 from flows.progress import SilentReporter
 from gan.images.codec import write_images
 from gan.modalities import load_modality
+from storage.errors import LakeError
 from storage.lake.plan import Identity, RecordKind, propose
 from storage.lake.publish import Publisher
 from storage.lake.synthesis import SynthesisConfig
@@ -151,6 +152,24 @@ def test_the_number_is_that_of_what_readers_read(name, made):
     assert found.equal_unseen == sum(one in unseen for one in values)
     assert (found.trained, found.trained_hit) == (len(train), len(train & set(values)))
     assert found.records == ROWS
+
+
+def test_a_second_try_of_publishing_counts_nothing_twice():
+    """As where the lake fails in the middle, and the stage is tried again."""
+    case = Case("series")
+    case.put(range(6))
+    tally, publisher = CopyTally(case.prepared, case.plan), Publisher(case.lake, case.plan)
+    job, adopt = SimpleNamespace(reporter=SilentReporter()), publisher.adopt
+
+    def failing(index):
+        if index == 3:
+            raise LakeError
+        return adopt(index)
+
+    publisher.adopt = failing
+    with pytest.raises(LakeError):
+        tally.finish(job, publisher)
+    assert tally.finish(job, Publisher(case.lake, case.plan)) == case.read_back()
 
 
 def test_a_shard_that_arrives_twice_counts_once():

@@ -34,7 +34,7 @@ from storage.stores.open import open_store
 from storage.stores.settings import StorageProfile, load_profile, load_settings
 
 if TYPE_CHECKING:
-    from flows.copies import CopyTally
+    from flows.copy_tally import CopyTally
 
 
 @dataclass(frozen=True, kw_only=True)

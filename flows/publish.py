@@ -9,7 +9,8 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from flows.copies import CopyTally, count_copies
+from flows.copies import begin_copies, count_copies
+from flows.copy_tally import CopyTally
 from flows.engines.interface import Engine, MadeShard, SynthesisRequest, make_engine
 from flows.errors import UnsentError
 from flows.evaluate import read_training_record
@@ -79,7 +80,7 @@ def synthesize(job: Job, prepared: Prepared, choice: Choice) -> SynthesisResult:
         return SynthesisResult(plan=plan, committed=True)
     missing = Publisher(job.lake, plan).missing()
     _say_what_is_free(job, choice)
-    tally = CopyTally(prepared, plan)
+    tally = begin_copies(prepared, plan)
     entries = _make(job, choice, plan, missing, tally)
     return SynthesisResult(plan=plan, entries=entries, copies=tally)
 
@@ -253,7 +254,7 @@ def publish(job: Job, prepared: Prepared, choice: Choice, made: SynthesisResult)
         publisher = Publisher(job.lake, made.plan)
         for index, entry in made.entries.items():
             publisher.record(index, entry)
-        tally = made.copies or CopyTally(prepared, made.plan)
+        tally = made.copies or begin_copies(prepared, made.plan)
         copies = count_copies(job, choice, tally, publisher)
         with job.reporter.meter("Publishing", "shards", len(made.plan.shards)) as meter:
             fields = manifest_fields(job, prepared, choice, made.plan, copies)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from flows.copies import CopyTally, count_copies
+from flows.copies import begin_copies, count_copies
 from flows.engines.interface import MadeShard
 from flows.errors import BlockedError
 from flows.evaluate import splits_of
@@ -114,7 +114,7 @@ class Case:
     def run(self, made, override=None):
         """Count in a run that makes some shards and finds the others stored by an earlier one."""
         self.put(set(range(len(self.shards))) - set(made))
-        tally, entries = CopyTally(self.prepared, self.plan), self.put(made)
+        tally, entries = begin_copies(self.prepared, self.plan), self.put(made)
         hasher = pickle.loads(pickle.dumps(tally.hasher))  # noqa: S301 - as a worker has it
         for index in reversed(made):
             tally.take(index, MadeShard(entries[index], hasher(self.shards[index])))
@@ -158,8 +158,8 @@ def test_a_second_try_of_publishing_counts_nothing_twice():
     """As where the lake fails in the middle, and the stage is tried again."""
     case = Case("series")
     case.put(range(6))
-    tally, publisher = CopyTally(case.prepared, case.plan), Publisher(case.lake, case.plan)
-    job, adopt = SimpleNamespace(reporter=SilentReporter()), publisher.adopt
+    tally, publisher = begin_copies(case.prepared, case.plan), Publisher(case.lake, case.plan)
+    adopt = publisher.adopt
 
     def failing(index):
         if index == 3:
@@ -168,18 +168,18 @@ def test_a_second_try_of_publishing_counts_nothing_twice():
 
     publisher.adopt = failing
     with pytest.raises(LakeError):
-        tally.finish(job, publisher)
-    assert tally.finish(job, Publisher(case.lake, case.plan)) == case.read_back()
+        tally.finish(SilentReporter(), publisher)
+    assert tally.finish(SilentReporter(), Publisher(case.lake, case.plan)) == case.read_back()
 
 
 def test_a_shard_that_arrives_twice_counts_once():
     case = Case("tables")
     case.put(range(1, 6))
-    tally, entries = CopyTally(case.prepared, case.plan), case.put([0])
+    tally, entries = begin_copies(case.prepared, case.plan), case.put([0])
     for _ in range(2):
         tally.take(0, MadeShard(entries[0], tally.hasher(case.shards[0])))
-    publisher, job = Publisher(case.lake, case.plan), SimpleNamespace(reporter=SilentReporter())
-    assert tally.finish(job, publisher) == case.read_back()
+    publisher = Publisher(case.lake, case.plan)
+    assert tally.finish(SilentReporter(), publisher) == case.read_back()
 
 
 def test_copies_in_an_adopted_shard_block():

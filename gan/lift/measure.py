@@ -20,9 +20,9 @@ from gan.errors import DataError
 from gan.lift.answer import Price, answer_of, text_of, unknown
 from gan.lift.arms import BASELINE, PRIOR, TRAINED, Arm
 from gan.lift.choice import ArmChoice, Lab, choose, main_model, supply_of
+from gan.lift.comparison import compare, group_lifts
 from gan.lift.cost import Cost, estimate, forecast
 from gan.lift.effect import mean_over_seeds, over_seeds, resampled
-from gan.lift.groups import compare, group_lifts
 from gan.lift.plan import (
     CURVE,
     CURVE_SEEDS,

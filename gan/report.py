@@ -112,7 +112,8 @@ class Figure:
                 optionally "reference": {"value": float, "text": str}, a line through all bars}
         table: {"columns": [str], "rows": [[str | float | int | null]]},
                 optionally "right": [int], columns of text that stand at the right, as numbers do,
-                and "dense": bool, for many rows of short texts
+                "dense": bool, for many rows of short texts,
+                and "shown": int, how many rows are in view
         panels: {"names": [str, str], "panels": [{"title": str, "note": str, then one of
                     "bins": [{"label": str, "start": float, "end": float, "values": [float]}],
                     "levels": [{"label": str, "values": [float]}]}]}: one small chart per panel

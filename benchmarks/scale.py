@@ -27,7 +27,7 @@ import pyarrow as pa
 import torch
 
 from benchmarks.synthesis import digits, parts
-from flows.engines.interface import SynthesisRequest, make_engine
+from flows.engines.interface import MadeShard, SynthesisRequest, make_engine
 from flows.engines.local import LocalEngine
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.modalities import load_modality
@@ -176,9 +176,9 @@ def measure(case: Case) -> dict[str, float]:
         began_s, cpu_before_s = perf_counter(), process_time()
         first_s: list[float] = []
 
-        def on_shard(index: int, entry: object) -> None:
+        def on_shard(index: int, made: MadeShard) -> None:
             first_s.append(perf_counter() - began_s)
-            publisher.record(index, entry)  # type: ignore[arg-type]
+            publisher.record(index, made.entry)
 
         with family.watched():
             engine_of(case)(request, publisher.missing(), lake=lake, on_shard=on_shard, say=print)

@@ -124,7 +124,11 @@ def stage(plan: Plan, snapshot: Path, lake_uri: str, workers: int) -> float:
     publisher = Publisher(lake, plan)
     started_s = perf_counter()
     make_engine("local", workers).run(
-        order, publisher.missing(), lake=lake, on_shard=publisher.record, say=print
+        order,
+        publisher.missing(),
+        lake=lake,
+        on_shard=lambda index, made: publisher.record(index, made.entry),
+        say=print,
     )
     publisher.commit(ManifestFields(modality="images"), {})
     return perf_counter() - started_s

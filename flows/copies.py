@@ -1,52 +1,41 @@
 """Copies of training records, counted over all records of a version before it becomes visible.
 
-What is counted is what readers will read: every shard is read back from the lake, one after the
-other. The real records are those of today's source.
+The real records are those of today's source; how records are counted says `flows.copy_tally`.
 """
 
 from typing import TYPE_CHECKING
 
+from flows.copy_tally import CopyTally
 from flows.errors import BlockedError
 from flows.evaluate import splits_of
 from flows.job import Choice, Job
-from storage.errors import ObjectNotFoundError
 from storage.lake.plan import Plan
+from storage.lake.publish import Publisher
 from storage.records.modalities import words_of
-from storage.shards.format import load_format
 from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
     from gan.evaluation.published_copies import PublishedCopies
 
 
-def count_copies(
-    job: Job, prepared: Prepared, choice: Choice, plan: Plan
-) -> "PublishedCopies | None":
-    """Return how many of a version's records equal training records, beside unseen ones.
+def begin_copies(prepared: Prepared, plan: Plan) -> CopyTally:
+    """Return what counts the copies of a version that is about to be made."""
+    from gan.modalities import load_modality
 
-    Returns:
-        None where a shard is gone: whoever commits finds out why.
+    counter = load_modality(prepared.modality).count_copies(splits_of(prepared), plan.rows)
+    return CopyTally(counter, words_of(prepared.modality).records, len(plan.shards))
+
+
+def count_copies(
+    job: Job, choice: Choice, tally: CopyTally, publisher: Publisher
+) -> "PublishedCopies":
+    """Return how many of a version's records equal training records, beside unseen ones.
 
     Raises:
         BlockedError: more than unseen records and chance explain, and no person overrode the gate.
-        LakeError: the lake failed.
+        AbandonedError, IntegrityError, LakeError: see `CopyTally.finish`.
     """
-    from gan.modalities import load_modality
-
-    words = words_of(prepared.modality).records
-    shard_format = load_format(plan.format)
-    counter = load_modality(prepared.modality).count_copies(splits_of(prepared), plan.rows)
-    with job.reporter.meter("Counting copies", words, plan.rows) as meter:
-        done = 0
-        for shard in plan.shards:
-            try:
-                data = job.lake.get(plan.shard_key(shard.index))
-            except ObjectNotFoundError:
-                return None
-            counter.add(shard_format.decode(data, plan.record_schema))
-            done += shard.rows
-            meter.update(done)
-    found = counter.result(words)
+    found = tally.finish(job.reporter, publisher)
     if not found.holds and choice.override is None:
         msg = (
             f"{found.text}; nothing was published: train again with less budget or more records, "

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from time import monotonic
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from flows.errors import RecipeError
 from flows.progress import Reporter, SilentReporter, StopSignal, make_reporter
@@ -32,6 +32,9 @@ from storage.stores.counting import CountingStore
 from storage.stores.interface import ObjectStore
 from storage.stores.open import open_store
 from storage.stores.settings import StorageProfile, load_profile, load_settings
+
+if TYPE_CHECKING:
+    from flows.copy_tally import CopyTally
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +149,8 @@ class SynthesisResult:
     plan: Plan
     entries: Mapping[int, FileEntry] = field(default_factory=dict)
     """Those this run has put."""
+    copies: "CopyTally | None" = None
+    """What was counted of their records so far."""
     committed: bool = False
     """True when the version was published before."""
 

@@ -197,6 +197,7 @@ def lift_key(
             **_models_part(recipe),
             "synthesis": made,
             "seed": lift_seed(recipe, night),
+            **({"groups": list(recipe.report.groups)} if recipe.report.groups else {}),
             **{name: True for name, is_on in extent.items() if is_on},
         }
     )

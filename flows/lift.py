@@ -98,7 +98,7 @@ class KeptLift:
 
     def to_json(self) -> bytes:
         """Return canonical JSON."""
-        return canonical_json(dataclasses.asdict(self))
+        return canonical_json({"measured": self.measured, "lift": self.lift.to_plain()})
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
@@ -140,6 +140,7 @@ class Lifter:
             has_teacher=(self.thorough or recipe.synthesis.labels == "teacher")
             and can_teach(recipe, self.prepared),
             picks=picks_of(recipe, self.prepared),
+            groups=recipe.report.groups,
         )
 
     @cached_property
@@ -331,9 +332,14 @@ def finite(lift: Lift) -> Lift:
         for arm in lift.arms
     ]
     curve = [one for one in lift.curve if _is_finite(*one.real, *one.best)]
-    effect, remedy = _known(lift.effect), _known(lift.remedy)
+    groups = [dataclasses.replace(one, effect=_known(one.effect)) for one in lift.groups]
     return dataclasses.replace(
-        lift, effect=effect, remedy=remedy, arms=tuple(arms), curve=tuple(curve)
+        lift,
+        effect=_known(lift.effect),
+        remedy=_known(lift.remedy),
+        arms=tuple(arms),
+        curve=tuple(curve),
+        groups=tuple(groups),
     )
 
 

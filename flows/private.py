@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from gan.protocols import Codec
 
 
+NO_STRUCTURE = (
+    "What holds between columns (source.structure) is not looked for with privacy.epsilon: it "
+    "would be learnt from the rows without noise"
+)
+
+
 def delta_of(recipe: Recipe, prepared: Prepared) -> float:
     """Return δ: the recipe's, or the usual one for so many training records."""
     from gan.accounting import usual_delta
@@ -114,6 +120,8 @@ def resolve(
     config = load_modality(prepared.modality).resolve_private(
         recipe.generator, recipe.training, codec, train_rows=records, seed=recipe.seed
     )
+    if recipe.source.structure == "off":
+        config = config.model_copy(update={"notes": (*config.notes, NO_STRUCTURE)})
     return plan_training(_epsilon(recipe), delta_of(recipe, prepared), counting, config, records)
 
 

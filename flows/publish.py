@@ -9,8 +9,9 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from flows.copies import count_copies
-from flows.engines.interface import Engine, SynthesisRequest, make_engine
+from flows.copies import begin_copies, count_copies
+from flows.copy_tally import CopyTally
+from flows.engines.interface import Engine, MadeShard, SynthesisRequest, make_engine
 from flows.errors import UnsentError
 from flows.evaluate import read_training_record
 from flows.guarantee import Guarantee, balance_today
@@ -79,7 +80,9 @@ def synthesize(job: Job, prepared: Prepared, choice: Choice) -> SynthesisResult:
         return SynthesisResult(plan=plan, committed=True)
     missing = Publisher(job.lake, plan).missing()
     _say_what_is_free(job, choice)
-    return SynthesisResult(plan=plan, entries=_make(job, choice, plan, missing))
+    tally = begin_copies(prepared, plan)
+    entries = _make(job, choice, plan, missing, tally)
+    return SynthesisResult(plan=plan, entries=entries, copies=tally)
 
 
 def _say_what_is_free(job: Job, choice: Choice) -> None:
@@ -177,7 +180,9 @@ def engine_of(recipe: Recipe) -> Engine:
     return make_engine(recipe.engine.kind, recipe.engine.workers, recipe.engine.address)
 
 
-def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int, FileEntry]:
+def _make(
+    job: Job, choice: Choice, plan: Plan, missing: list[int], tally: CopyTally
+) -> dict[int, FileEntry]:
     from gan.sample import check_request
     from gan.snapshot import load_snapshot
 
@@ -194,6 +199,7 @@ def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int,
         profile=job.lake_profile,
         device=engine.device(job.recipe.training.device),
         teacher=local_teacher(job, plan, choice.judged.version),
+        hasher=tally.hasher,
     )
     made, shared = set(missing), dict[ClassCounts, ClassCounts]()
     done = plan.rows - sum(plan.shards[index].rows for index in missing)
@@ -203,8 +209,10 @@ def _make(job: Job, choice: Choice, plan: Plan, missing: list[int]) -> dict[int,
     ):
         meter.update(done)
 
-        def on_shard(index: int, entry: FileEntry) -> None:
+        def on_shard(index: int, shard: MadeShard) -> None:
             nonlocal done
+            entry = shard.entry
+            tally.take(index, shard)
             counts = shared.setdefault(entry.class_counts, entry.class_counts)
             entries[index] = replace(entry, class_counts=counts)
             if index not in made:  # an earlier run put it
@@ -243,10 +251,11 @@ def publish(job: Job, prepared: Prepared, choice: Choice, made: SynthesisResult)
     if made.committed:
         bring_up_hint(job)
     else:
-        copies = count_copies(job, prepared, choice, made.plan)
         publisher = Publisher(job.lake, made.plan)
         for index, entry in made.entries.items():
             publisher.record(index, entry)
+        tally = made.copies or begin_copies(prepared, made.plan)
+        copies = count_copies(job, choice, tally, publisher)
         with job.reporter.meter("Publishing", "shards", len(made.plan.shards)) as meter:
             fields = manifest_fields(job, prepared, choice, made.plan, copies)
             publisher.commit(fields, documents(job, choice, made.plan, fields))

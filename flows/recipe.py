@@ -130,8 +130,8 @@ class ReportConfig(BaseModel):
     report in the lake is the same."""
     groups: tuple[str, ...] = Field((), title="Groups")
     """Tables: columns such as region or sex; the report says of each of their values how like real
-    rows its synthetic rows are. A group of fewer than 20 rows, or than `privacy.min_group`, is too
-    small to say."""
+    rows its synthetic rows are, and whether they help to predict its rows. A group of fewer than 20
+    rows, or than `privacy.min_group`, is too small to say."""
 
 
 class ScheduleConfig(BaseModel):
@@ -230,6 +230,18 @@ class Recipe(BaseModel):
     """When it runs by itself, once it is deployed."""
     seed: int = Field(0, title="Seed", ge=0, lt=2**63)
     """The root of all randomness of training and evaluation."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _private_learns_no_structure(cls, raw: Any) -> Any:
+        """Turn `source.structure` off where epsilon is set and nobody names it."""
+        if not isinstance(raw, Mapping):
+            return raw
+        source, privacy = (raw.get(name) for name in ("source", "privacy"))
+        if not (isinstance(source, Mapping) and isinstance(privacy, Mapping)):
+            return raw
+        is_private = privacy.get("epsilon") is not None
+        return {**raw, "source": {"structure": "off", **source}} if is_private else raw
 
     @model_validator(mode="after")
     def _private_as_a_whole(self) -> Self:

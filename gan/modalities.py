@@ -21,7 +21,7 @@ from gan.bounds import MetricEntry
 from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
 from gan.errors import ConfigError, DataError
 from gan.evaluation.foresight import Foresight, foresee
-from gan.evaluation.published_copies import Comparable, CopyCounter
+from gan.evaluation.published_copies import CopyCounter, Hashes
 from gan.gate import GateConfig, in_force
 from gan.lift.task import DownstreamTask
 from gan.protocols import Assess, Codec, Frame, Networks, PresetEntry
@@ -280,9 +280,9 @@ class GanModality:
             splits: the real records.
             rows: of the version.
         """
-        comparable: Comparable = load_code(self.row.judge).comparable(splits)
+        hashes: Hashes = load_code(self.row.judge).record_hashes(splits)
         unseen = pa.concat_tables([splits.validation, splits.holdout])
-        return CopyCounter(comparable, splits.train, unseen, rows)
+        return CopyCounter(hashes, splits.train, unseen, rows)
 
     def build_assess(
         self,

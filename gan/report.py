@@ -112,7 +112,8 @@ class Figure:
                 optionally "reference": {"value": float, "text": str}, a line through all bars}
         table: {"columns": [str], "rows": [[str | float | int | null]]},
                 optionally "right": [int], columns of text that stand at the right, as numbers do,
-                and "dense": bool, for many rows of short texts
+                "dense": bool, for many rows of short texts,
+                and "shown": int, how many rows are in view
         panels: {"names": [str, str], "panels": [{"title": str, "note": str, then one of
                     "bins": [{"label": str, "start": float, "end": float, "values": [float]}],
                     "levels": [{"label": str, "values": [float]}]}]}: one small chart per panel
@@ -164,9 +165,10 @@ class Report:
 
     def to_json(self) -> bytes:
         """Return canonical JSON, UTF-8; equal reports give equal bytes."""
-        return json.dumps(
-            dataclasses.asdict(self), sort_keys=True, ensure_ascii=False, allow_nan=False
-        ).encode()
+        plain = dataclasses.asdict(self)
+        if self.lift is not None:
+            plain["lift"] = self.lift.to_plain()
+        return json.dumps(plain, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:

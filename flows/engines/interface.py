@@ -4,12 +4,15 @@ import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from storage.lake.file_list import FileEntry
 from storage.lake.plan import Plan
 from storage.stores.interface import ObjectStore
 from storage.stores.settings import StorageProfile
+
+if TYPE_CHECKING:
+    from gan.evaluation.published_copies import RecordHasher, ShardHashes
 
 EngineKind = Literal["local", "ray"]
 ENGINES: dict[EngineKind, str] = {
@@ -33,6 +36,20 @@ class SynthesisRequest:
     """What the engine said it takes for the recipe's `training.device`."""
     teacher: Path | None = None
     """File of the teacher on this machine, where the plan has one."""
+    hasher: "RecordHasher | None" = None
+    """What hashes the records of every shard, where copies of real ones are to be counted."""
+
+
+class MadeShard(NamedTuple):
+    """A shard that is in the lake."""
+
+    entry: FileEntry
+    hashes: "ShardHashes | None"
+    """Of its records, where the request has a hasher and they were at hand; None: read them."""
+
+
+OnShard = Callable[[int, MadeShard], None]
+"""Called with the index of a shard when it is in the lake."""
 
 
 class Engine(Protocol):
@@ -51,7 +68,7 @@ class Engine(Protocol):
         indices: Sequence[int],
         *,
         lake: ObjectStore,
-        on_shard: Callable[[int, FileEntry], None],
+        on_shard: OnShard,
         say: Callable[[str], None],
         stored: Sequence[int] = (),
     ) -> None:

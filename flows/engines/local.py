@@ -21,12 +21,11 @@ from multiprocessing.context import SpawnProcess
 from time import perf_counter
 from typing import Literal, Self
 
-from flows.engines.interface import SynthesisRequest
-from flows.engines.maker import OnShard, ShardMaker
+from flows.engines.interface import MadeShard, OnShard, SynthesisRequest
+from flows.engines.maker import ShardMaker
 from flows.errors import EngineError
 from gan.errors import GanError
 from storage.errors import StorageError
-from storage.lake.file_list import FileEntry
 from storage.stores.interface import ObjectStore
 
 PATIENCE_S = 10.0
@@ -74,7 +73,7 @@ class LocalEngine:
         on_cpu = request.device == "cpu"
         left, errors = list(indices), list[Exception]()
 
-        def on_result(index: int, result: FileEntry | Exception) -> None:
+        def on_result(index: int, result: MadeShard | Exception) -> None:
             if isinstance(result, Exception):
                 errors.append(result)
             else:
@@ -159,9 +158,9 @@ class WorkerPool:
         """
         todo, left = deque(indices), set(indices)
 
-        def finish(index: int, entry: FileEntry) -> None:
+        def finish(index: int, made: MadeShard) -> None:
             left.discard(index)
-            on_shard(index, entry)
+            on_shard(index, made)
 
         while left:
             for worker in self.workers:
@@ -236,10 +235,10 @@ def _block_sigint() -> Iterator[None]:
 def _work(request: SynthesisRequest, pipe: Connection) -> None:
     """Be a worker: report ready, then make shards until the parent closes the pipe.
 
-    A message is (index, entry or error); (-1, None) is ready, (-1, error) failed altogether.
+    A message is (index, shard or error); (-1, None) is ready, (-1, error) failed altogether.
     """
 
-    def on_result(index: int, result: FileEntry | Exception) -> None:
+    def on_result(index: int, result: MadeShard | Exception) -> None:
         pipe.send((index, result))
 
     try:

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
-from flows.engines.interface import SynthesisRequest
+from flows.engines.interface import MadeShard, SynthesisRequest
 from flows.errors import EngineError
 from storage.digests import sha256_hex
 from storage.errors import IntegrityError, ObjectNotFoundError, StorageError
-from storage.lake.file_list import FileEntry
-from storage.lake.publish import adopt_shard, encode_shard, put_shard
+from storage.lake.publish import encode_shard, put_shard, read_shard
 from storage.records.schema import soft_label_columns
 from storage.stores.interface import ObjectStore
 from storage.stores.open import open_store
@@ -26,10 +25,8 @@ if TYPE_CHECKING:
     from gan.sample import Sampler
     from gan.teacher import Labeller
 
-OnShard = Callable[[int, FileEntry], None]
-"""Called with the index of a shard and its entry when it is in the lake."""
-OnResult = Callable[[int, FileEntry | Exception], None]
-"""Called with the index of a shard, and its entry when it is in the lake, else what failed."""
+OnResult = Callable[[int, MadeShard | Exception], None]
+"""Called with the index of a shard, and the shard when it is in the lake, else what failed."""
 
 
 def load_labeller(request: SynthesisRequest, modality: str) -> "Labeller | None":
@@ -117,21 +114,27 @@ class ShardMaker:
         )
         return records if self.labeller is None else self.labeller(records, wanted, index)
 
-    def adopted(self, index: int) -> FileEntry | None:
-        """Return the entry of a shard that is stored already; None where it is not.
+    def adopted(self, index: int) -> MadeShard | None:
+        """Return a shard that is stored already; None where it is not.
 
         Raises:
             IntegrityError: what is there is not this shard.
         """
         try:
-            return adopt_shard(self.lake, self.request.plan, index)
+            entry, records = read_shard(self.lake, self.request.plan, index)
         except ObjectNotFoundError:
             return None
+        hasher = self.request.hasher
+        return MadeShard(entry, None if hasher is None else hasher(records))
 
-    def store(self, index: int, records: pa.Table) -> FileEntry:
-        """Encode a shard in memory and put it once."""
+    def store(self, index: int, records: pa.Table) -> MadeShard:
+        """Encode a shard in memory, put it once and hash its records."""
         data = encode_shard(self.request.plan, index, records)
-        return put_shard(self.lake, self.request.plan, index, data)
+        entry = put_shard(self.lake, self.request.plan, index, data)
+        hasher = self.request.hasher
+        if hasher is None or entry.sha256 != sha256_hex(data):  # another publisher's is there
+            return MadeShard(entry, None)
+        return MadeShard(entry, hasher(records))
 
     def _finish(self, index: int, records: pa.Table, on_result: OnResult) -> None:
         try:

@@ -13,13 +13,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
-from flows.engines.interface import SynthesisRequest
+from flows.engines.interface import MadeShard, SynthesisRequest
 from flows.engines.maker import ShardMaker
 from flows.errors import EngineError
 from gan.config import ALGORITHM_VERSION
 from gan.errors import GanError
 from storage.errors import LakeError, StorageError
-from storage.lake.file_list import FileEntry
 from storage.lake.layout import plan_key
 from storage.stores.interface import ObjectStore
 from storage.stores.settings import StorageProfile
@@ -108,8 +107,8 @@ class PackedRequest:
             raise LakeError(msg)
 
 
-Results = list[tuple[int, FileEntry | Exception]]
-"""Shards with their entries, or with what failed."""
+Results = list[tuple[int, MadeShard | Exception]]
+"""Shards, or what failed in their place."""
 
 
 class ShardActor:
@@ -148,10 +147,10 @@ class ShardActor:
 def _adopt(maker: ShardMaker, index: int, results: Results) -> bool:
     """Say whether a shard needs no making, as it is stored or cannot be."""
     try:
-        entry = maker.adopted(index)
+        made = maker.adopted(index)
     except StorageError as error:
         results.append((index, error))
         return True
-    if entry is not None:
-        results.append((index, entry))
-    return entry is not None
+    if made is not None:
+        results.append((index, made))
+    return made is not None

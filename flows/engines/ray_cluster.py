@@ -1,10 +1,11 @@
 """The engine of a Ray cluster: actors hold the generator, ranges of shards are handed out.
 
 One actor per processor of the cluster, or per GPU; each loads the generator once, makes the shards
-of a range, puts them into the lake itself and returns what the manifest says of them. An actor
-holds two ranges at most, so that what is under way is bounded by the cluster and not by the job. A
-range whose actor dies, alone or with its node, goes to another one, which adopts what was put. A
-driver that dies leaves nothing running; the next run makes what is missing.
+of a range, puts them into the lake itself and returns what the manifest says of them, with hashes
+of their records where copies are counted. An actor holds two ranges at most, so that what is under
+way is bounded by the cluster and not by the job. A range whose actor dies, alone or with its node,
+goes to another one, which adopts what was put. A driver that dies leaves nothing running; the next
+run makes what is missing.
 """
 
 from collections import deque
@@ -14,8 +15,7 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any, Literal
 
-from flows.engines.interface import SynthesisRequest
-from flows.engines.maker import OnShard
+from flows.engines.interface import OnShard, SynthesisRequest
 from flows.engines.ray_actor import PackedRequest, ShardActor
 from flows.engines.ray_connection import answers, check_installed, connected
 from flows.errors import EngineError, bounded, one_line
@@ -255,10 +255,10 @@ class _ActorPool:
                 raise result
             return
         del worker.held[reference]
-        for index, entry in result:
-            if isinstance(entry, Exception):
-                raise entry
-            on_shard(index, entry)
+        for index, made in result:
+            if isinstance(made, Exception):
+                raise made
+            on_shard(index, made)
 
     def _replace(self, worker: _RayWorker, error: Exception) -> None:
         """Let an actor go, and put what it held before the others."""

@@ -65,7 +65,7 @@ def lines(data: Mapping[str, Any], alt: str) -> Html:
         role="img",
         aria_label=alt,
     )
-    return element("div", chart, _legend(series), _mark_list(marks))
+    return element("div", chart, _legend(series), _mark_list(marks, placed=not data.get("ticks")))
 
 
 def x_scale(series: Sequence[Mapping[str, Any]], marks: Sequence[Mapping[str, Any]]) -> Scale:
@@ -185,11 +185,16 @@ def _legend(series: Sequence[Mapping[str, Any]]) -> Html:
     return element("ul", entries, class_="legend")
 
 
-def _mark_list(marks: Sequence[Mapping[str, Any]]) -> Html | None:
+def _mark_list(marks: Sequence[Mapping[str, Any]], *, placed: bool) -> Html | None:
+    """Return what the marks say, and where they are: on an axis of texts their text says that."""
     if not marks:
         return None
     entries = [
-        element("li", str(mark["text"]), element("small", f" at {mark['x']:,.6g}"))
+        element(
+            "li",
+            str(mark["text"]),
+            element("small", f" at {mark['x']:,.6g}") if placed else None,
+        )
         for mark in marks
     ]
     return element("ol", entries, class_="marks")

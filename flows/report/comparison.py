@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from flows.report.figures import table
 from flows.report.html import Html, element, instant, interval, join, number
-from flows.report.lift import TITLE, lift_view
+from flows.report.lift import EFFECT_COLUMNS, TITLE, lift_view
 from flows.report.page import document, section
 from flows.report.summary import answers
 from flows.report.verdict import DIRECTIONS, OUTCOMES, verdict_view
@@ -146,7 +146,7 @@ def render_comparison(names: Sequence[str], found: ReportComparison) -> str:
         section("Not alike", element("ul", notes, class_="notes") if notes else None),
         section("Metrics", _table(whole, "Metrics of both") if whole else None),
         section("Classes and columns that differ", _table(parts, "Parts") if parts else None),
-        section(TITLE, _helps(names, sides)),
+        section(TITLE, _helps(sides)),
     )
 
 
@@ -176,10 +176,14 @@ def _table(rows: Sequence[Sequence[str]], label: str) -> Html:
     return join(shown, element("p", key, class_="key"))
 
 
-def _helps(names: Sequence[str], reports: Sequence[Report]) -> Html:
-    rows = [
-        (name, view.word, view.text)
-        for name, report in zip(names, reports, strict=True)
-        for view in (lift_view(report.lift),)
-    ]
-    return table({"columns": ["Data", "Answer", "Why"], "rows": rows}, TITLE)
+def _helps(reports: Sequence[Report]) -> Html:
+    """Return what the arms of both change, one line each; the sentences are in the cards."""
+    columns = ["data", "answer", *EFFECT_COLUMNS, "in"]
+    rows: list[tuple[str, ...]] = []
+    for name, report in zip(("First", "Second"), reports, strict=True):
+        view = lift_view(report.lift)
+        cells = [one.cells for one in view.effects] or [("",) * len(EFFECT_COLUMNS)]
+        rows += [(name, view.word, *shown, view.subject) for shown in cells]
+    numbers = [columns.index(one) for one in EFFECT_COLUMNS[2:]]
+    titles = [column.capitalize() for column in columns]
+    return table({"columns": titles, "rows": rows, "right": numbers}, TITLE)

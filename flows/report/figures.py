@@ -13,9 +13,12 @@ from gan.report import Figure
 _PICTURE_WIDTH, _PICTURE_HEIGHT = 640, 480
 """Small pictures are magnified by a whole factor to about this many CSS pixels at most."""
 _MOST_ROWS = 10
-"""A table of more rows is behind its caption; of samples, the rows beyond."""
+"""A table of more rows is behind its caption; of samples, the rows beyond. Where a table says how
+many rows are `shown`, the rows beyond those, and all of it where that is none."""
 _LABEL, _CELL = 28, 140
 """Letters of a name beside a value, and of a text in a table."""
+_BLOCKS = frozenset("▁▂▃▄▅▆▇█")
+"""Of a cell that draws a small line: browsers would break it anywhere."""
 _LONGEST_TITLE = 60
 """Letters of a caption's first sentence, where that alone is what a click opens."""
 SAMPLES = "samples"
@@ -34,22 +37,43 @@ def figure(item: Figure) -> Html:
         msg = f"figure {item.id!r} has kind {item.kind!r}; known are {', '.join(sorted(KINDS))}"
         raise ValueError(msg)
     body = figure_body(item)
-    if item.kind == "table" and len(item.data["rows"]) > _MOST_ROWS and item.section != SAMPLES:
-        title, rest = _first_sentence(item.caption)
-        below = element("figcaption", rest) if rest else None
-        return element("figure", fold(title, body, below), class_="figure-folded")
     if item.kind == "table":
-        body = _first_rows(item)
+        shown = _rows_in_view(item)
+        if not shown:
+            title, rest = _first_sentence(item.caption)
+            below = element("figcaption", rest) if rest else None
+            return element("figure", fold(title, body, below), class_="figure-folded")
+        if item.section != SAMPLES:
+            return _on_phones_folded(item, _first_rows(item, shown))
+        body = _first_rows(item, shown)
+    if item.kind == "scatter":
+        return _on_phones_folded(item, body)
     caption = element("figcaption", item.caption)
     wide = " figure-wide" if len(item.data.get("names", ())) > WIDE else ""
     return element("figure", body, caption, class_=f"figure-{item.kind}{wide}")
 
 
-def _first_rows(item: Figure) -> Html:
+def _on_phones_folded(item: Figure, body: Html) -> Html:
+    """Return a figure with its caption, which phones have behind a click."""
+    summary = element("summary", _first_sentence(item.caption)[0])
+    caption = element("figcaption", item.caption)
+    inner = element("details", summary, body, caption, class_="phone-fold")
+    return element("figure", inner, class_=f"figure-{item.kind}")
+
+
+def _rows_in_view(item: Figure) -> int:
+    """Return how many rows of a table are in view; 0 where it is behind its caption."""
+    said, rows = item.data.get("shown"), len(item.data["rows"])
+    if said is not None:
+        return min(int(said), _MOST_ROWS)
+    return _MOST_ROWS if rows <= _MOST_ROWS or item.section == SAMPLES else 0
+
+
+def _first_rows(item: Figure, shown: int) -> Html:
     """Return a table whose rows beyond the first are behind a click."""
     rows = item.data["rows"]
-    first = table({**item.data, "rows": rows[:_MOST_ROWS]}, item.alt)
-    rest = rows[_MOST_ROWS:]
+    first = table({**item.data, "rows": rows[:shown]}, item.alt)
+    rest = rows[shown:]
     if not rest:
         return first
     more = f"{len(rest):,} more"
@@ -141,6 +165,8 @@ def _side(*, left: bool) -> str | None:
 
 
 def _cell(value: Any) -> Html:
+    if isinstance(value, str) and _BLOCKS & set(value) and " " not in value:
+        return element("span", short(value, _CELL), class_="small-line")
     return short(value, _CELL) if isinstance(value, str) else escape(number(value))
 
 

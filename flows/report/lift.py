@@ -4,11 +4,20 @@ What a user can do for nothing stands first where it does at least as much as sy
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from flows.report.html import NOTHING, number
+from flows.report.html import NOTHING, cut, number
 from gan.lift.answer import title_of
-from gan.lift.result import NOT_MEASURED, Answer, ArmKind, ArmResult, Effect, Estimate, Lift
+from gan.lift.result import (
+    NOT_MEASURED,
+    Answer,
+    ArmKind,
+    ArmResult,
+    Effect,
+    Estimate,
+    GroupLift,
+    Lift,
+)
 from gan.report import Outcome
 
 TITLE = "Does it help?"
@@ -28,6 +37,15 @@ KINDS: Mapping[ArmKind, str] = {
 }
 """Kind of an arm → how it is called."""
 ARM_COLUMNS = ("Arm", "Needs", "Model", "Real", "Synthetic")
+GROUP_COLUMNS = (
+    "group",
+    "records",
+    "it",
+    "change",
+    "95 % interval",
+    "with synthetic",
+    "real alone",
+)
 EFFECT_COLUMNS = ("arm", "needs", "change", "95 % interval", "value", "real alone")
 
 
@@ -75,6 +93,10 @@ class LiftView:
     curve_columns: tuple[str, ...] = ()
     curve: tuple[tuple[str, ...], ...] = ()
     """The main metric from few real records to all."""
+    groups: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    """Column → a row of `GROUP_COLUMNS` for each of its groups."""
+    group_text: str = ""
+    """What the groups come to."""
     notes: tuple[str, ...] = ()
 
 
@@ -110,6 +132,11 @@ def lift_view(lift: Lift | None) -> LiftView:
         curve=tuple(
             (number(one.real_rows), _spread(one.real), _spread(one.best)) for one in lift.curve
         ),
+        groups={
+            column: tuple(_group_row(one) for one in lift.groups if one.column == column)
+            for column in dict.fromkeys(one.column for one in lift.groups)
+        },
+        group_text=_group_text(lift.groups),
         notes=tuple(lift.notes),
     )
 
@@ -146,6 +173,34 @@ def _effect_row(effect: Effect, kind: ArmKind) -> EffectRow:
         change=effect.effect,
         value=effect.value,
         baseline=effect.baseline,
+    )
+
+
+def _group_row(group: GroupLift) -> tuple[str, ...]:
+    effect, known = group.effect, (group.group, number(group.rows))
+    if effect is None:
+        said = f"{group.answer}: {group.why}" if group.why else group.answer
+        return (*known, said, NOTHING, NOTHING, NOTHING, NOTHING)
+    numbers = (signed(effect.effect.value), between(effect.effect))
+    return (*known, group.answer, *numbers, score(effect.value), score(effect.baseline))
+
+
+NAMED_GROUPS = 5
+"""Most groups that a sentence names."""
+
+
+def _group_text(groups: Sequence[GroupLift]) -> str:
+    """Return in which groups it helps or hurts."""
+    if not groups:
+        return ""
+    said = []
+    for answer in ("hurts", "helps"):
+        found = [cut(f"{one.column} {one.group}") for one in groups if one.answer == answer]
+        more = ["and others"] if len(found) > NAMED_GROUPS else []
+        said.append(f"{answer} in {', '.join([*found[:NAMED_GROUPS], *more]) or 'none'}")
+    return (
+        f"Of {len(groups)} groups it {' and '.join(said)}. Where nothing changes, one in twenty "
+        "would seem to change by chance alone."
     )
 
 

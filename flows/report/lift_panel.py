@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from flows.report.charts import bars
 from flows.report.figures import table
 from flows.report.html import Html, element, fold, folds
-from flows.report.lift import EFFECT_COLUMNS, TITLE, EffectRow, LiftView
+from flows.report.lift import EFFECT_COLUMNS, GROUP_COLUMNS, TITLE, EffectRow, LiftView
 from flows.report.verdict import OUTCOMES
 
 
@@ -25,10 +25,15 @@ def lift_panel(view: LiftView) -> Html:
         if view.effects
         else element("p", view.text, class_="meaning"),
         element("p", f"{view.price}.", class_="key") if view.price else None,
+        element("p", view.group_text) if view.group_text else None,
         folds(
             _numbers(view),
+            *(
+                _fold(GROUP_COLUMNS, rows, f"Change in each group of {column}", texts=(0, 2))
+                for column, rows in view.groups.items()
+            ),
             _fold(view.class_columns, view.classes, "Recall of each class"),
-            _fold(view.arm_columns, view.arms, f"All {len(view.arms)} arms", texts=3),
+            _fold(view.arm_columns, view.arms, f"All {len(view.arms)} arms", texts=(0, 1, 2)),
             _fold(view.curve_columns, view.curve, "From few real records to all"),
             _fold(view.metric_columns, view.metrics, "All metrics of the arms on the holdout"),
             _notes(view.notes),
@@ -76,11 +81,15 @@ def _bar(row: EffectRow) -> dict[str, object]:
 
 
 def _fold(
-    columns: Sequence[str], rows: Sequence[Sequence[object]], title: str, texts: int = 1
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    title: str,
+    texts: Sequence[int] = (0,),
 ) -> Html | None:
-    """Return a table that opens at a click, its first columns texts; nothing without rows."""
+    """Return a table that opens at a click, some columns of it texts; nothing without rows."""
     if not rows:
         return None
-    right = list(range(texts, len(columns)))
+    right = [index for index in range(len(columns)) if index not in texts]
+    columns = [f"{name[:1].upper()}{name[1:]}" for name in columns]
     shown = table({"columns": columns, "rows": rows, "right": right}, title)
     return fold(title, shown)

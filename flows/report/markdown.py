@@ -17,7 +17,14 @@ from PIL import Image
 from flows.job import Assessed, ClassLabel, Judged, Outcome, Published, Question, cost_text
 from flows.progress import records_word
 from flows.report.html import NOTHING, words
-from flows.report.lift import EFFECT_COLUMNS, NOBODY_KNOWS, TITLE, LiftView, lift_view
+from flows.report.lift import (
+    EFFECT_COLUMNS,
+    GROUP_COLUMNS,
+    NOBODY_KNOWS,
+    TITLE,
+    LiftView,
+    lift_view,
+)
 from flows.report.summary import Answer, answers
 from flows.report.verdict import OUTCOMES, VERDICTS, MetricRow, VerdictView, verdict_view
 from gan.bounds import bounds_of
@@ -135,10 +142,12 @@ def whole_lift_markdown(view: LiftView) -> str:
         (view.metric_columns, view.metrics),
         (view.class_columns, view.classes),
         (view.curve_columns, view.curve),
+        *((GROUP_COLUMNS, rows) for rows in view.groups.values()),
     )
     shown = [table(columns, rows[:MAX_ROWS]) for columns, rows in tables if rows]
     notes = "\n".join(f"- {plain(note, LONGEST_REASON)}" for note in view.notes)
-    return "\n\n".join([lift_markdown(view), *shown, *([notes] if notes else [])])
+    said = [plain(view.group_text, LONGEST_ANSWER)] if view.group_text else []
+    return "\n\n".join([lift_markdown(view), *said, *shown, *([notes] if notes else [])])
 
 
 def verdict_line(report: Report) -> str:

@@ -61,7 +61,8 @@ def scores(view: VerdictView) -> Html | None:
             more = f"{len(parts) - _FEW_PARTS} more are in the table per {view.part}."
             lines.append(element("p", more, class_="key"))
     tables = any("<table" in line for line in lines)
-    return join(*lines, explained() if tables else None) if lines else None
+    inner = join(*lines, explained() if tables else None)
+    return element("div", inner, class_="scores") if lines else None
 
 
 def _score(heading: str, reasons: Sequence[Reason]) -> Html:
@@ -88,23 +89,24 @@ def metric_tables(view: VerdictView, *more: Html) -> Html | None:
     return folds(*tables, *more)
 
 
-def privacy_table(view: VerdictView) -> Html | None:
-    """Return what was measured of copies, nearness and membership; nothing without."""
+def privacy_tables(view: VerdictView) -> tuple[Html, Html | None]:
+    """Return what was measured of copies, nearness and membership, and what no rule judges."""
     own = [row for row in (*view.overall, *view.of_parts) if row.aspect == "privacy"]
     facts = [one for one in view.judged if one.aspect == "privacy"]
     named = {words(one.metric) for one in facts} - {row.name for row in own}
     said = [one.text for one in facts if words(one.metric) in named]
     texts = [element("p", f"{text[:1].upper()}{text[1:]}.") for text in said]
-    return join(_judged_first(own, "Privacy") if own else None, *texts)
+    shown, rest = _judged_first(own, "Privacy")
+    return join(*texts, shown), rest
 
 
-def _judged_first(rows: Sequence[MetricRow], label: str) -> Html:
-    """Return the rows that a rule judges or that stand out; the others in a fold."""
+def _judged_first(rows: Sequence[MetricRow], label: str) -> tuple[Html | None, Html | None]:
+    """Return the rows that a rule judges or that stand out, and the others in a fold."""
     shown = [row for row in rows if row.outcome not in UNJUDGED or row.outcome == "alarm"]
     rest = [row for row in rows if row not in shown]
     count = f"{len(rest)} values that no rule judges" if len(rest) > 1 else "1 value without a rule"
     below = fold(count, metric_table(rest, count)) if rest else None
-    return join(metric_table(shown, label) if shown else None, below)
+    return (metric_table(shown, label) if shown else None), below
 
 
 def metric_table(rows: Sequence[MetricRow], label: str) -> Html:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from flows.report.html import number
 from flows.report.lift import between, lift_view, signed
 from flows.report.verdict import VERDICTS
+from gan.lift.answer import title_of
 from gan.lift.result import Estimate
 from gan.report import CEILING_UNIT, Figure, Metric, Report
 from storage.errors import ObjectNotFoundError
@@ -26,6 +27,10 @@ ID: Final = "nights-quality"
 MOST: Final = 14
 """Versions that are read, the newest."""
 _MOST_TICKS: Final = 5
+_MOST_TIMES: Final = 3
+"""Of ticks that say the time of day, too."""
+_SHOWN: Final = 3
+"""Rows of the table in view, the newest."""
 _MOST_CURVES: Final = 4
 
 
@@ -36,14 +41,13 @@ class Night:
     version: str
     report: Report
 
-    @property
-    def created(self) -> str:
-        """When the generator was evaluated: day and month."""
+    def created(self, *, timed: bool = False) -> str:
+        """Return when the generator was evaluated: day and month, with `timed` the time, too."""
         try:
             moment = datetime.fromisoformat(self.report.created)
         except ValueError:
             return self.version[:8]
-        return f"{moment.day} {moment:%b}"
+        return f"{moment.day} {moment:%b}{f' {moment:%H:%M}' if timed else ''}"
 
     @property
     def effect(self) -> Estimate | None:
@@ -139,8 +143,14 @@ def _lift(nights: Sequence[Night]) -> Figure | None:
         name: [None if one is None else one[index] for one in effects]
         for index, name in enumerate(("effect", "lower end", "upper end"))
     }
+    measured = dict.fromkeys(
+        title_of(night.report.lift.effect.metric)
+        for night in nights
+        if night.report.lift is not None and night.report.lift.effect is not None
+    )
+    unit = f"change of {', '.join(measured)}"
     text = "Does it help, night by night: change of a downstream model with its 95 % interval."
-    return _lines(nights, "nights-lift", text, "change", columns)
+    return _lines(nights, "nights-lift", text, unit, columns, marked=False)
 
 
 def _lines(
@@ -149,12 +159,18 @@ def _lines(
     caption: str,
     unit: str,
     curves: Mapping[str, Sequence[float | None]],
+    *,
+    marked: bool = True,
 ) -> Figure:
+    """Return curves over the nights, with a mark where another generator begins."""
     x = [float(index) for index in range(len(nights))]
     last = "; ".join(
         f"{title} {number(values[0])} to {number(values[-1])}" for title, values in curves.items()
     )
-    step = -(-len(nights) // _MOST_TICKS)
+    days = [night.created() for night in nights]
+    timed = len(set(days)) < len(days)
+    times = [night.created(timed=timed) for night in nights]
+    step = -(-len(nights) // (_MOST_TIMES if timed else _MOST_TICKS))
     return Figure(
         id=name,
         section=SECTION,
@@ -169,12 +185,12 @@ def _lines(
                 {"name": title, "x": x, "y": list(values)} for title, values in curves.items()
             ],
             "marks": [
-                {"x": float(place), "text": f"generator {night.report.generator}"}
+                {"x": float(place), "text": f"{times[place]}: generator {night.report.generator}"}
                 for place, night in enumerate(nights)
-                if place and night.report.generator != nights[place - 1].report.generator
+                if marked and place and night.report.generator != nights[place - 1].report.generator
             ],
             "ticks": [
-                {"at": float(place), "text": nights[place].created}
+                {"at": float(place), "text": times[place]}
                 for place in range(len(nights) - 1, -1, -step)
             ][::-1],
         },
@@ -202,5 +218,6 @@ def _table(nights: Sequence[Night]) -> Figure:
         data={
             "columns": ["version", "generator", "verdict", *titles, "does it help"],
             "rows": rows,
+            "shown": _SHOWN,
         },
     )

@@ -16,7 +16,7 @@ from flows.report.figures import arranged, figure_body
 from flows.report.html import Html, element, fact, fold, folds, instant, join, short, words
 from flows.report.lift import TITLE, LiftView, lift_view
 from flows.report.lift_panel import lift_panel
-from flows.report.metrics import metric_tables, privacy_table, ratio_figure, scores
+from flows.report.metrics import metric_tables, privacy_tables, ratio_figure, scores
 from flows.report.summary import answers
 from flows.report.verdict import DATA, OUTCOMES, SAID, VerdictView, verdict_view
 from gan.report import ENDS, Figure, Outcome, Reason, Report
@@ -120,8 +120,11 @@ def metrics(report: Report, view: VerdictView) -> Html | None:
 
 def privacy(report: Report, view: VerdictView) -> Html | None:
     """Return what was measured of those whom the records come from, and what is not shown."""
-    measured = privacy_table(view) or element("p", "Nothing about it was measured.")
-    content = join(_guarantee(view), measured, _losses(view.losses), figures(report, "privacy"))
+    measured, unjudged = privacy_tables(view)
+    if not measured and not unjudged:
+        measured = element("p", "Nothing about it was measured.")
+    below = folds(unjudged, _losses(view.losses))
+    content = join(_guarantee(view), measured, below, figures(report, "privacy"))
     return section(TITLES["privacy"], content, anchor="privacy")
 
 
@@ -169,7 +172,8 @@ def events(report: Report) -> Html | None:
         for item in report.events
     ]
     shown = element("ol", entries, class_="events") if entries else None
-    return section("Events", shown, folded=all(item.kind in ENDS for item in report.events))
+    quiet = ENDS | {"machine"}
+    return section("Events", shown, folded=all(item.kind in quiet for item in report.events))
 
 
 def provenance(report: Report) -> Html:
@@ -250,13 +254,12 @@ def _passes(reasons: Sequence[Reason]) -> Html | None:
 
 
 def _losses(texts: Sequence[str]) -> Html | None:
-    """Return what privacy takes from the records; open where it is little."""
+    """Return what privacy takes from the records, as the first answer says in short."""
     if not texts:
         return None
     items = [element("li", _icon("alarm"), element("span", text)) for text in texts]
-    summary = element("summary", "What privacy takes from the records")
-    few = len(texts) <= _FEW // 2
-    return element("details", summary, element("ul", items, class_="reasons"), open=few)
+    title = f"What privacy takes from the records: {len(texts)} columns or groups of them"
+    return fold(title, element("ul", items, class_="reasons"))
 
 
 def _unjudged(reasons: Sequence[Reason]) -> Html | None:

@@ -18,12 +18,23 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from gan.lift.result import ArmResult, CurvePoint, Effect, Lift
+from gan.lift.result import ArmResult, CurvePoint, Effect, GroupLift, Lift
 from gan.report import Ceiling, Event, Figure, FigureKind, Metric, Reason, Report
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 FILE: Final = "report.schema.json"
-DESCRIBED: Final = (Report, Metric, Ceiling, Reason, Event, Figure, Lift, ArmResult, Effect)
+DESCRIBED: Final = (
+    Report,
+    Metric,
+    Ceiling,
+    Reason,
+    Event,
+    Figure,
+    Lift,
+    ArmResult,
+    Effect,
+    GroupLift,
+)
 """Dataclasses whose fields' docstrings become descriptions; `CurvePoint` is one more."""
 
 Number = float | None
@@ -156,6 +167,8 @@ class TableData(_Part):
     rows: list[list[str | int | float | bool | None]]
     right: list[int] | None = None
     dense: bool | None = None
+    shown: int | None = None
+    """Rows in view; the others are behind a click. None: as many as a page has room for."""
 
 
 class PanelsData(_Part):

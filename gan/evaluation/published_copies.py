@@ -6,7 +6,9 @@ was not? Rule and words are those of the gate's fact (`gan.evaluation.exact_copi
 which differ in one part alone, are counted on `NEAR_ROWS` records evenly from all shards, because
 that takes a search for every part.
 
-Memory holds hashes of the real records, whatever the number of shards.
+Whoever makes a shard hashes its records while they are in memory (`RecordHasher`, which holds
+nothing of the real ones); the process that commits holds these hashes against those of the real
+records. Memory holds the latter, whatever the number of shards.
 
 Shapes: N records of a shard, R real records, G parts.
 """
@@ -19,12 +21,43 @@ import numpy as np
 import pyarrow as pa
 
 from gan.evaluation.exact_copies import Chance, exact_copies
-from gan.metrics.equality import Equals, near_others, part_hashes
+from gan.metrics.equality import Equals, near_others
 
 Array = np.ndarray[Any, Any]
 
 NEAR_ROWS: Final = 5_000
 """Records of a version that are looked at for near ones."""
+
+SPARSE_BITS: Final = 5
+"""One of 2⁵ records that equal no real one is looked for among them nevertheless."""
+
+Hashes = Callable[[pa.Table], Array]
+"""Of a modality: from N records to a hash of every part of each, uint64 (N, G). Equal records have
+equal hashes in every process; it can be sent to one, and holds nothing of the real records."""
+
+
+class ShardHashes(NamedTuple):
+    """What is known of the records of a shard."""
+
+    whole_N: Array
+    """A hash of every record."""
+    near_NG: Array
+    """Of the first records, which are looked at for near ones, a hash of every part."""
+
+
+@dataclass(frozen=True)
+class RecordHasher:
+    """Hashes the records of a shard, in the process that has them in memory."""
+
+    hashes: Hashes
+    near_share: float
+    """Of the records of a shard that are looked at for near ones."""
+
+    def __call__(self, records: pa.Table) -> ShardHashes:
+        """Return what `CopyCounter.count` takes."""
+        parts_NG = self.hashes(records)
+        looked_at = int(np.ceil(len(parts_NG) * self.near_share))
+        return ShardHashes(parts_NG.sum(axis=1), parts_NG[:looked_at].copy())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +99,17 @@ class _Side:
         self.whole_R = np.unique(parts_RG.sum(axis=1))
         self.rest_GR = np.sort(parts_RG.sum(axis=1) - parts_RG.T, axis=1)
         self.hit_R = np.zeros(len(self.whole_R), dtype=bool)
+        self._shift = np.uint64(64 - max(10, len(self.whole_R).bit_length() + SPARSE_BITS))
+        self._begins = np.zeros(1 << int(64 - self._shift), dtype=bool)
+        """Of the first bits of a hash: whether one of these begins so."""
+        self._begins[self.whole_R >> self._shift] = True
 
-    def equal(self, whole_N: Array) -> Array:
-        """Return which records equal one of these, and remember which of these are equalled."""
-        found_N, place_N = _found(self.whole_R, whole_N)
-        self.hit_R[place_N[found_N]] = True
-        return found_N
+    def equal(self, whole_N: Array) -> int:
+        """Return how many records equal one of these, and remember which of these are equalled."""
+        some_M = whole_N[self._begins[whole_N >> self._shift]]
+        found_M, place_M = _found(self.whole_R, some_M)
+        self.hit_R[place_M[found_M]] = True
+        return int(found_M.sum())
 
     def near(self, parts_NG: Array) -> Array:
         """Return which records differ from one of these in one part at most."""
@@ -82,58 +120,39 @@ class _Side:
         return near_N
 
 
-class Comparable(NamedTuple):
-    """What is equal in equal records, as a modality has it."""
-
-    values: Callable[[pa.Table], Array]
-    """From records to an array of one row each."""
-    possible: Callable[[pa.Table], Array] | None = None
-    """Which records may equal a real one at all, bool (N,), where that is known for less; None:
-    every one may."""
-
-
 class CopyCounter:
     """Counts copies in one shard after the other."""
 
-    def __init__(
-        self, comparable: Comparable, train: pa.Table, unseen: pa.Table, rows: int
-    ) -> None:
+    def __init__(self, hashes: Hashes, train: pa.Table, unseen: pa.Table, rows: int) -> None:
         """Take the real records.
 
         Args:
-            comparable: what is equal in equal records.
+            hashes: of the modality.
             train: what was trained on.
             unseen: validation and holdout.
             rows: of the version.
         """
-        self._comparable = comparable
-        train_RG, unseen_RG = (part_hashes(comparable.values(part)) for part in (train, unseen))
+        self.hasher = RecordHasher(hashes, min(1.0, NEAR_ROWS / max(rows, 1)))
+        train_RG, unseen_RG = hashes(train), hashes(unseen)
         self._real_RG = np.concatenate([train_RG, unseen_RG])
         self._train, self._unseen = _Side(train_RG), _Side(unseen_RG)
         _, counts = np.unique(train_RG.sum(axis=1), return_counts=True)
         self._repeats = Chance(int(counts[counts > 1].sum()), len(train_RG))
-        self._near_share = min(1.0, NEAR_ROWS / max(rows, 1))
         self._records = self._equal = self._equal_unseen = 0
         self._near_records = self._near = self._near_unseen = 0
 
     def add(self, records: pa.Table) -> None:
         """Count the records of a shard."""
-        if not records.num_rows:
-            return
-        self._records += records.num_rows
-        values, possible = self._comparable.values, self._comparable.possible
-        some_NG = part_hashes(
-            values(records.slice(0, int(np.ceil(records.num_rows * self._near_share))))
-        )
-        if possible is not None:
-            records = records.filter(pa.array(possible(records)))
-        if records.num_rows:
-            whole_N = part_hashes(values(records)).sum(axis=1)
-            self._equal += int(self._train.equal(whole_N).sum())
-            self._equal_unseen += int(self._unseen.equal(whole_N).sum())
-        self._near_records += len(some_NG)
-        self._near += int(self._train.near(some_NG).sum())
-        self._near_unseen += int(self._unseen.near(some_NG).sum())
+        self.count(self.hasher(records))
+
+    def count(self, shard: ShardHashes) -> None:
+        """Count the records of a shard by what `hasher` said of them."""
+        self._records += len(shard.whole_N)
+        self._equal += self._train.equal(shard.whole_N)
+        self._equal_unseen += self._unseen.equal(shard.whole_N)
+        self._near_records += len(shard.near_NG)
+        self._near += int(self._train.near(shard.near_NG).sum())
+        self._near_unseen += int(self._unseen.near(shard.near_NG).sum())
 
     def result(self, words: str) -> PublishedCopies:
         """Return what was counted.

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from gan.bounds import Alarm, Limit, MetricEntry, pass_bounds
 from gan.errors import DataError
 from gan.evaluation.foresight import Foreseen
-from gan.evaluation.published_copies import Comparable
+from gan.evaluation.published_copies import Hashes
 from gan.images.codec import read_images
 from gan.images.evaluation import assess, foresight
 from gan.images.evaluation.evaluate import PerceptualReference
@@ -23,6 +23,7 @@ from gan.images.evaluation.evaluate import build_reference as measure_reals
 from gan.images.evaluation.evaluate import evaluate as measure
 from gan.images.figures.inside import Insight, inside_figures
 from gan.images.figures.sheets import PAPER, Pixels, enlarge, evenly, image_data, tile, to_png
+from gan.metrics.equality import part_hashes
 from gan.modalities import Likelihood, Options, Splits
 from gan.report import CEILING_UNIT, BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
 from gan.sample import Sampler
@@ -384,9 +385,14 @@ def build_reference(splits: Splits, options: Options) -> PerceptualReference:
     return measure_reals(splits, options)
 
 
-def comparable(splits: Splits) -> Comparable:  # noqa: ARG001 - pixels are compared as they are
-    """Return what is equal in equal images: their pixels."""
-    return Comparable(read_images)
+def record_hashes(splits: Splits) -> Hashes:  # noqa: ARG001 - pixels are compared as they are
+    """Return what hashes images by their pixels."""
+    return pixel_hashes
+
+
+def pixel_hashes(records: pa.Table) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    """Return a hash of every part of every image; (N, G)."""
+    return part_hashes(read_images(records))
 
 
 def evaluate(

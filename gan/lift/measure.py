@@ -20,8 +20,9 @@ from gan.errors import DataError
 from gan.lift.answer import Price, answer_of, text_of, unknown
 from gan.lift.arms import BASELINE, PRIOR, TRAINED, Arm
 from gan.lift.choice import ArmChoice, Lab, choose, main_model, supply_of
+from gan.lift.comparison import compare, group_lifts
 from gan.lift.cost import Cost, estimate, forecast
-from gan.lift.effect import difference, mean_over_seeds, over_seeds, resampled
+from gan.lift.effect import mean_over_seeds, over_seeds, resampled
 from gan.lift.plan import (
     CURVE,
     CURVE_SEEDS,
@@ -29,7 +30,7 @@ from gan.lift.plan import (
     LiftRequest,
     plan_lift,
 )
-from gan.lift.result import ArmResult, CurvePoint, Effect, Estimate, Lift
+from gan.lift.result import ArmResult, CurvePoint, Estimate, Lift
 from gan.lift.scoring import Array, scoring_of, why_unknown
 from gan.lift.task import DownstreamTask, Make, Teach
 from gan.randomness import numpy_stream
@@ -96,7 +97,7 @@ def _measured(lab: Lab, request: LiftRequest) -> Lift:
     chosen = choose(lab, model)
     scores = _holdout_scores(lab, model, chosen)
     decided = _decided(lab, model, scores)
-    effects = _compare(lab, model, decided)
+    effects = compare(lab, model, decided, lab.task.targets("holdout"), lab.scoring, DRAWS)
     effect, remedy = (
         None if arm is None else effects.get(arm.name) for arm in (chosen.synthetic, chosen.remedy)
     )
@@ -109,6 +110,7 @@ def _measured(lab: Lab, request: LiftRequest) -> Lift:
         per_class=_per_class(lab, chosen, decided),
         arms=_results(lab, model, chosen, scores, decided),
         curve=_curve(lab, model, chosen) if request.curve else (),
+        groups=group_lifts(lab, model, decided, chosen.synthetic, request.groups, DRAWS),
         seeds=lab.plan.holdout_seeds,
         notes=_notes(lab, model, chosen, request),
     )
@@ -139,28 +141,6 @@ def _decided(lab: Lab, model: str, scores: Scores) -> Mapping[str, Sequence[Arra
         ]
         for arm, of_seeds in scores.items()
     }
-
-
-def _compare(lab: Lab, model: str, scores: Mapping[str, Sequence[Array]]) -> dict[str, Effect]:
-    """Return what each arm changes on the holdout."""
-    if not scores:
-        return {}
-    metric, targets = lab.scoring.primary, lab.task.targets("holdout")
-    found = resampled({metric: lab.scoring.primary_of}, targets, scores, lab.seed, DRAWS)
-    baseline_SB, effects = found[BASELINE.name, metric], {}
-    for name in scores:
-        values_SB = found[name, metric]
-        changed = difference(values_SB, baseline_SB, lab.seed)
-        effects[name] = Effect(
-            arm=name,
-            model=model,
-            metric=metric,
-            baseline=float(baseline_SB[:, 0].mean()),
-            value=float(values_SB[:, 0].mean()),
-            effect=changed.interval,
-            detectable=changed.detectable,
-        )
-    return effects
 
 
 def _per_class(

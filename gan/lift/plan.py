@@ -82,6 +82,8 @@ class LiftRequest:
     """Whether a teacher can answer of real records, too."""
     picks: int = 1
     """Records that are made for each that is kept, where a teacher labels."""
+    groups: tuple[str, ...] = ()
+    """Columns whose values are groups of which each is told for itself."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,6 +58,22 @@ class Effect:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GroupLift:
+    """What the synthetic arm changes in one group of the holdout."""
+
+    column: str
+    group: str
+    """One value of the column."""
+    rows: int = 0
+    """Records of the holdout that are in it."""
+    answer: Answer = "cannot be known"
+    effect: Effect | None = None
+    """On these records alone; None where there are too few."""
+    why: str = ""
+    """Why there is no effect."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CurvePoint:
     """One point of the learning curve: the primary metric on validation, mean over the seeds."""
 
@@ -87,6 +103,8 @@ class Lift:
     arms: Sequence[ArmResult] = ()
     curve: Sequence[CurvePoint] = ()
     """From few real rows to all, where it was asked for."""
+    groups: Sequence[GroupLift] = ()
+    """Where `report.groups` names columns; absent from JSON where there are none."""
     seeds: int = 0
     cpu_s: float = 0.0
     """What the answer cost, processor seconds."""
@@ -100,9 +118,16 @@ class Lift:
             return False
         return self.effect is None or self.remedy.effect.value >= self.effect.effect.value
 
+    def to_plain(self) -> dict[str, Any]:
+        """Return plain values; without groups those of reports before there were any."""
+        plain = dataclasses.asdict(self)
+        if not self.groups:
+            del plain["groups"]  # what people decided is bound to the digest of a report
+        return plain
+
     def to_json(self) -> bytes:
         """Return canonical JSON."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True, ensure_ascii=False).encode()
+        return json.dumps(self.to_plain(), sort_keys=True, ensure_ascii=False).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
@@ -113,12 +138,18 @@ class Lift:
         raw["arms"] = tuple(_arm(one) for one in raw["arms"])
         raw["per_class"] = tuple((str(a), float(b), float(c)) for a, b, c in raw["per_class"])
         raw["curve"] = tuple(_point(one) for one in raw.get("curve", ()))
+        raw["groups"] = tuple(_group(one) for one in raw.get("groups", ()))
         raw["notes"] = tuple(raw["notes"])
         return cls(**raw)
 
 
 def _effect(raw: dict[str, Any]) -> Effect:
     return Effect(**raw | {"effect": Estimate(*raw["effect"])})
+
+
+def _group(raw: dict[str, Any]) -> GroupLift:
+    effect = None if raw["effect"] is None else _effect(raw["effect"])
+    return GroupLift(**raw | {"effect": effect})
 
 
 def _arm(raw: dict[str, Any]) -> ArmResult:

@@ -95,6 +95,17 @@ class DownstreamTask(Protocol):
 
 
 @runtime_checkable
+class Grouped(Protocol):
+    """A task that knows in which groups the records are that it is scored on."""
+
+    def groups(self, column: str) -> Mapping[str, Array]:
+        """Return the groups of a column that may be named: which holdout records are in each.
+
+        The largest first; bool (E,). Empty where the column is the one that is predicted.
+        """
+
+
+@runtime_checkable
 class Priced(Protocol):
     """A task that says what a fit takes, so that a nightly measurement can be cut to its budget.
 

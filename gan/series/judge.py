@@ -7,7 +7,7 @@ import pyarrow as pa
 from gan.bounds import Alarm, Limit, MetricEntry, pass_bounds
 from gan.device import one_thread_everywhere
 from gan.evaluation.foresight import Foreseen
-from gan.evaluation.published_copies import Comparable
+from gan.evaluation.published_copies import Hashes
 from gan.modalities import Likelihood, Options, Splits
 from gan.report import CEILING_UNIT, BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
 from gan.series.columns.fit import require_series
@@ -18,7 +18,7 @@ from gan.series.evaluation.evaluate import (
     build_series_reference,
     evaluate_series,
 )
-from gan.series.evaluation.identity import EntityIdentity
+from gan.series.evaluation.identity import EntityHashes
 
 RATIO = Limit(side="high", passes=3.0, blocks=5.0)
 """Of errors that are a mean of absolute differences: a single difference exceeds three times the
@@ -380,12 +380,11 @@ def build_reference(splits: Splits, options: Options) -> SeriesReference:
     return build_series_reference(splits, options)
 
 
-def comparable(splits: Splits) -> Comparable:
-    """Return what is equal in entities that are equal step by step."""
+def record_hashes(splits: Splits) -> Hashes:
+    """Return what hashes entities by the judged variables of all their steps."""
     metadata = require_series(splits.train.schema)
     judged = judged_series(metadata, splits.train, splits.label)
-    parts = (splits.train, splits.validation, splits.holdout)
-    return Comparable(EntityIdentity(parts, metadata, judged).parts)
+    return EntityHashes(metadata, tuple(one.name for one in judged.variables))
 
 
 @one_thread_everywhere()

@@ -34,6 +34,7 @@ from gan.tables.evaluation.columns import (
     some,
 )
 from gan.tables.evaluation.usefulness import MOST_CLASSES, Features, fit_features
+from gan.tables.figures.groups import members, named_values
 
 MOST_SCORED = 20_000
 """Most rows of validation and of the holdout that are scored."""
@@ -102,6 +103,8 @@ class TableTask:
             scored = some(records, MOST_SCORED, seed, f"lift-{split}")
             known_E, self._targets[split] = answers.of(scored)
             self._rows[split] = features.of(scored)[known_E]
+            self._holdout = scored.take(pa.array(known_E))
+        self._train = splits.train
         self._design = design_of(features, features.of(splits.train))
         self._last: tuple[pa.Table, Array, Array] | None = None
         """The real rows that were encoded last: the same for most fits."""
@@ -150,6 +153,12 @@ class TableTask:
     def targets(self, split: Split) -> Array:
         """Return class indexes, int64 (E,), or numbers, float64 (E,)."""
         return self._targets[split]
+
+    def groups(self, column: str) -> Mapping[str, Array]:
+        """Return the groups that may be named: which scored rows of the holdout are in each."""
+        if column == self._answers.name or column not in self._train.column_names:
+            return {}
+        return members(self._holdout, column, named_values(self._train, column))
 
     def scores(self, model: str, data: TrainingSet, seed: int) -> Mapping[Split, Array]:
         """Train once and return the scores of both splits.

@@ -9,7 +9,7 @@ import pyarrow as pa
 from gan.bounds import Alarm, Limit, MetricEntry, pass_bounds
 from gan.device import one_thread_everywhere
 from gan.evaluation.foresight import Foreseen
-from gan.evaluation.published_copies import Comparable
+from gan.evaluation.published_copies import Hashes
 from gan.modalities import Likelihood, Options, Splits
 from gan.report import (
     CEILING_UNIT,
@@ -26,7 +26,6 @@ from gan.tables.evaluation.closeness import (
     FEW_ROWS,
     LEAST_CLOSEST,
     NOTABLE_MEMBERSHIP,
-    RowIdentity,
 )
 from gan.tables.evaluation.columns import judged_columns
 from gan.tables.evaluation.evaluate import TableReference, evaluate_table
@@ -34,10 +33,11 @@ from gan.tables.evaluation.evaluate import build_reference as measure_reals
 from gan.tables.figures.columns import drawn_columns, overlays
 from gan.tables.figures.groups import check_groups, groups_figures
 from gan.tables.figures.pairs import pair_map, plane
-from gan.tables.figures.rows import ten_rows, worst_columns
+from gan.tables.figures.rows import some_rows, worst_columns
 from gan.tables.figures.structure import structure
 from gan.tables.figures.tails import tails
 from gan.tables.losses import losses_figure
+from gan.tables.row_hashes import RowHashes
 
 RISK: Mapping[str, Any] = {
     "limits": (Limit(side="high", passes=0.05, blocks=0.15, relation="fixed"),),
@@ -411,7 +411,7 @@ def figures(evaluation: Evaluation, inputs: ReportInputs) -> tuple[Figure, ...]:
     group = metadata.min_group if inputs.confidential else 1
     errors = column_errors(evaluation)
     found = (
-        ten_rows(fakes),
+        some_rows(fakes),
         overlays(columns, train, fakes, errors),
         worst_columns(columns, train, fakes, errors),
         tails(columns, train, fakes),
@@ -446,11 +446,10 @@ def build_reference(splits: Splits, options: Options) -> TableReference:
     return reference
 
 
-def comparable(splits: Splits) -> Comparable:
-    """Return what is equal in equal rows: their values in all judged columns."""
+def record_hashes(splits: Splits) -> Hashes:
+    """Return what hashes rows by their values in all judged columns."""
     columns = judged_columns(require_metadata(splits.train.schema), splits.train, splits.label)
-    identity = RowIdentity((splits.train, splits.validation, splits.holdout), columns)
-    return Comparable(identity.codes, identity.possible)
+    return RowHashes(tuple(column.name for column in columns))
 
 
 @one_thread_everywhere()

@@ -116,7 +116,7 @@ def decide(state: TrainState, assessment: Assessment | None) -> None:
         state.keep_best(None)
         progress.note("choice", "no snapshot was usable: the last average is kept")
     progress.note("stop", f"training stopped: {progress.stopped}")
-    progress.note("choice", f"the snapshot of {progress.best_samples_seen} samples is kept")
+    progress.note("choice", f"the snapshot of {progress.best_samples_seen:,} samples is kept")
 
 
 def interrupt(state: TrainState, checkpoints: Checkpoints, hooks: Hooks) -> NoReturn:

@@ -129,6 +129,19 @@ class Publisher:
         self._entries[index] = put_shard(self.lake, self.plan, index, data)
         return self._entries[index]
 
+    def adopt(self, index: int) -> pa.Table:
+        """Take over a shard that is stored, and return its records, read and checked in full.
+
+        Raises:
+            IntegrityError: it is missing, or not this shard.
+            AbandonedError: it is missing because the version was given up.
+        """
+        try:
+            self._entries[index], records = read_shard(self.lake, self.plan, index)
+        except ObjectNotFoundError as error:
+            raise self._gone(self.plan.shard_key(index)) from error
+        return records
+
     def record(self, index: int, entry: FileEntry) -> None:
         """Take over the entry of a shard that a worker process has put or adopted."""
         self._entries[index] = entry
@@ -193,10 +206,7 @@ class Publisher:
 
     def _adopt_rest(self) -> None:
         for index in self.unverified():
-            try:
-                self._entries[index] = adopt_shard(self.lake, self.plan, index)
-            except ObjectNotFoundError as error:
-                raise self._gone(self.plan.shard_key(index)) from error
+            self.adopt(index)
 
     def _draft(self, fields: ManifestFields) -> Manifest:
         plan = self.plan
@@ -322,9 +332,21 @@ def adopt_shard(lake: ObjectStore, plan: Plan, index: int) -> FileEntry:
         IntegrityError: it is not: the message names the key and the remedy.
         ObjectNotFoundError: it is not there.
     """
+    return read_shard(lake, plan, index)[0]
+
+
+def read_shard(lake: ObjectStore, plan: Plan, index: int) -> tuple[FileEntry, pa.Table]:
+    """Return the entry and the records of a stored shard; raises as `adopt_shard`."""
     stored = read_agreed(lake, plan.shard_key(index))  # its digest goes into the manifest
-    check_shard(lake.uri, plan, index, stored)
-    return _entry(plan, index, stored)
+    try:
+        records = _checked(plan, index, stored)
+    except IntegrityError as error:
+        msg = (
+            f"{lake.uri}/{plan.shard_key(index)} is not shard {index} of this run: {error}; "
+            "delete that object and run again"
+        )
+        raise IntegrityError(msg) from error
+    return _entry(plan, index, stored), records
 
 
 def _entry(plan: Plan, index: int, data: bytes) -> FileEntry:
@@ -368,33 +390,18 @@ def check_records(plan: Plan, index: int, records: pa.Table) -> str | None:
     return None
 
 
-def check_shard(uri: str, plan: Plan, index: int, data: bytes) -> None:
-    """Decode a stored shard in full and compare it with the plan; `uri` is for the message.
-
-    Raises:
-        IntegrityError: it is another shard, or damaged; the message names key and remedy.
-    """
-    try:
-        problem = _problem(plan, index, data)
-    except IntegrityError as error:
-        problem = str(error)
-    if problem:
-        msg = (
-            f"{uri}/{plan.shard_key(index)} is not shard {index} of this run: {problem}; "
-            "delete that object and run again"
-        )
-        raise IntegrityError(msg)
-
-
-def _problem(plan: Plan, index: int, data: bytes) -> str | None:
+def _checked(plan: Plan, index: int, data: bytes) -> pa.Table:
     shard_format = load_format(plan.format)
     stored = shard_format.metadata(data)
     expected = plan.shard_metadata(index) if shard_format.self_describing else {}
     for name, value in expected.items():
         if stored.get(name) != value:
-            return f"its {name} is {stored.get(name)!r}, not {value!r}"
+            msg = f"its {name} is {stored.get(name)!r}, not {value!r}"
+            raise IntegrityError(msg)
     records = shard_format.decode(data, plan.record_schema)
-    return check_records(plan, index, records)
+    if problem := check_records(plan, index, records):
+        raise IntegrityError(problem)
+    return records
 
 
 def _line(schema: pa.Schema) -> str:

@@ -166,7 +166,7 @@ class SourceConfig(BaseModel):
     structure: Literal["found", "named", "off"] = Field(default="found", title="Structure")
     """Tables: what holds between columns in all rows, such as sums, products, bands and joint gaps.
     `found` keeps it in every synthetic row; `named` states it, to be put into `constraints`; `off`
-    does not look for it."""
+    does not look for it, and is what it is with `privacy.epsilon` unless it is named."""
     max_rows: Annotated[int, Field(ge=1000)] | Literal["auto"] = Field(
         default="auto", title="Most records"
     )

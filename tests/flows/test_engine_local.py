@@ -6,6 +6,7 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import SecretStr
 
@@ -14,15 +15,25 @@ from flows.engines.interface import ENGINES, SynthesisRequest, make_engine
 from flows.engines.local import LocalEngine, WorkerPool
 from flows.errors import EngineError
 from gan.errors import SnapshotError
+from gan.evaluation.published_copies import RecordHasher, ShardHashes
+from gan.images.judge import pixel_hashes
 from storage.errors import IntegrityError
+from storage.shards.format import load_format
 from storage.stores.open import open_store
 from storage.stores.settings import StorageProfile
+
+HASHER = RecordHasher(pixel_hashes, 0.3)
+"""Sent to whoever makes shards; three of ten records are looked at for near ones."""
 
 
 @pytest.fixture
 def order(snapshot, plan, tmp_path) -> SynthesisRequest:
     return SynthesisRequest(
-        plan=plan, snapshot=snapshot[0], lake_uri=str(tmp_path / "lake"), profile=None
+        plan=plan,
+        snapshot=snapshot[0],
+        lake_uri=str(tmp_path / "lake"),
+        profile=None,
+        hasher=HASHER,
     )
 
 
@@ -34,10 +45,22 @@ def make(order: SynthesisRequest, engine: LocalEngine, indices=None, say=print) 
     engine.run(order, list(wanted), lake=lake, on_shard=done.__setitem__, say=say)
     assert sorted(done) == sorted(wanted)
     stored = {info.key: lake.get(info.key) for info in lake.list()}
-    for index, entry in done.items():
+    for index, (entry, hashes) in done.items():
         assert entry.path == order.plan.shard_key(index)
         assert entry.bytes == len(stored[entry.path])
+        check_hashes(order, stored[entry.path], hashes)
     return stored
+
+
+def check_hashes(order: SynthesisRequest, data: bytes, hashes: ShardHashes | None) -> None:
+    """The worker's hashes are those of what readers will read."""
+    if order.hasher is None:
+        assert hashes is None
+        return
+    read = order.hasher(load_format(order.plan.format).decode(data, order.plan.record_schema))
+    assert (len(hashes.whole_N), len(hashes.near_NG)) == (10, 3)
+    np.testing.assert_array_equal(hashes.whole_N, read.whole_N)
+    np.testing.assert_array_equal(hashes.near_NG, read.near_NG)
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +187,7 @@ def test_every_engine_makes_the_same_shards(order, expected, kind):
     engine = make_engine(kind, 1, "local")
     indices = list(range(len(order.plan.shards)))
     engine.run(order, indices, lake=lake, on_shard=done.__setitem__, say=print)
-    assert {entry.path: lake.get(entry.path) for entry in done.values()} == expected
+    assert {entry.path: lake.get(entry.path) for entry, _ in done.values()} == expected
 
 
 def test_auto_takes_every_usable_core():

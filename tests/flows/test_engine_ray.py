@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import psutil
 import pytest
 from pydantic import SecretStr, ValidationError
@@ -31,9 +32,12 @@ from flows.engines.ray_cluster import Shares
 from flows.errors import EngineError, ExtraMissingError, exit_code
 from flows.nightly import plain_stages
 from flows.recipe import EngineConfig, parse_recipe
+from gan.evaluation.published_copies import RecordHasher
+from gan.images.judge import pixel_hashes
 from storage.errors import LakeError
 from storage.lake.plan import RecordKind, propose
 from storage.lake.synthesis import SynthesisConfig
+from storage.shards.format import load_format
 from storage.stores.open import open_store
 from storage.stores.settings import StorageProfile
 
@@ -43,8 +47,14 @@ os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 """Read when Ray is imported: no token of this machine's owner, in the nodes nor in the jobs."""
 
 
+HASHER = RecordHasher(pixel_hashes, 0.3)
+"""Sent to every actor; three of ten records are looked at for near ones."""
+
+
 def request_of(snapshot, plan, lake) -> SynthesisRequest:
-    return SynthesisRequest(plan=plan, snapshot=snapshot[0], lake_uri=str(lake), profile=None)
+    return SynthesisRequest(
+        plan=plan, snapshot=snapshot[0], lake_uri=str(lake), profile=None, hasher=HASHER
+    )
 
 
 @pytest.fixture
@@ -58,8 +68,8 @@ def make(order, engine, *, on_shard=None, say=print, indices=None, stored=()):
     wanted = list(range(len(order.plan.shards)) if indices is None else indices)
     done = {}
 
-    def note(index, entry):
-        done[index] = entry
+    def note(index, made):
+        done[index] = made
         if on_shard is not None:
             on_shard(len(done))
 
@@ -68,9 +78,16 @@ def make(order, engine, *, on_shard=None, say=print, indices=None, stored=()):
     return objects(order, done.values())
 
 
-def objects(order, entries):
+def objects(order, shards):
+    """Return the stored bytes, of whose records the actors have told the hashes."""
     lake = open_store(order.lake_uri)
-    return {entry.path: lake.get(entry.path) for entry in entries}
+    found = {made.entry.path: lake.get(made.entry.path) for made in shards}
+    shard_format, schema = load_format(order.plan.format), order.plan.record_schema
+    for made in shards:
+        read = HASHER(shard_format.decode(found[made.entry.path], schema))
+        np.testing.assert_array_equal(made.hashes.whole_N, read.whole_N)
+        np.testing.assert_array_equal(made.hashes.near_NG, read.near_NG)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +172,7 @@ def test_an_actor_makes_the_same_shards_without_the_sender_s_disk(order, packed,
     assert [index for index, _ in made] == [3, 4]
     alone = request_of(snapshot, plan, order.lake_uri + "-alone")
     expected = make(alone, LocalEngine(workers=1), indices=[3, 4])
-    assert objects(order, [entry for _, entry in made]) == expected
+    assert objects(order, [shard for _, shard in made]) == expected
 
 
 def test_what_another_actor_put_is_adopted_unmade(packed, monkeypatch):
@@ -170,7 +187,10 @@ def test_what_another_actor_put_is_adopted_unmade(packed, monkeypatch):
     )
     after = dict(actor.make([3, 4, 5], again=True))
     assert made == [5]
-    assert {index: after[index] for index in before} == before
+    assert {index: after[index].entry for index in before} == {
+        index: shard.entry for index, shard in before.items()
+    }
+    objects(packed.request, after.values())
 
 
 def test_what_fails_is_returned(order, packed):

@@ -198,6 +198,7 @@ SAME_LIFT = [
     {"training": {"when": "always"}},
 ]
 OTHER_LIFT = [
+    {"report": {"groups": ["sex"]}},
     {"lift": {"seeds": 3}},
     {"lift": {"models": ["linear"]}},
     {"synthesis": {"given": [{"column": "sex", "values": ["f"]}]}},

@@ -431,6 +431,7 @@ def test_before_records_are_made_the_job_says_what_does_as_much_for_nothing(monk
     choice = SimpleNamespace(judged=replace(judged(NEW), report=found))
     plan = SimpleNamespace(version="v")
     monkeypatch.setattr("flows.publish.propose_plan", lambda *_: plan)
+    monkeypatch.setattr("flows.publish.begin_copies", lambda *_: None)
     monkeypatch.setattr("flows.publish.agree", lambda *_: plan)
     monkeypatch.setattr("flows.publish.datasets.versions", lambda *_: [])
     monkeypatch.setattr("flows.publish.Publisher", lambda *_: SimpleNamespace(missing=list))

@@ -8,10 +8,12 @@ import pytest
 from flows.errors import RecipeError, exit_code
 from flows.guarantee import Guarantee
 from flows.keys import train_key
+from flows.private import NO_STRUCTURE, resolve
 from flows.recipe import parse_recipe
 from flows.report.summary import EXPOSURE, NO_PROMISE, answers
 from flows.report.verdict import COPIES, GUARANTEE, verdict_view
 from flows.tune import tune
+from gan.config import ResolvedConfig
 from gan.errors import ConfigError
 from gan.report import Reason, Report
 from storage.errors import OverspentError
@@ -64,8 +66,11 @@ PREPARED = Prepared(
 )
 
 
+NIGHT = date(2026, 1, 1)
+
+
 def key(**changes):
-    return train_key(parse_recipe(raw(**changes)), PREPARED, date(2026, 1, 1))
+    return train_key(parse_recipe(raw(**changes)), PREPARED, NIGHT)
 
 
 def test_epsilon_and_delta_make_another_training_and_what_is_left_does_not():
@@ -78,6 +83,29 @@ def test_tuning_would_spend_with_every_trial():
     job = SimpleNamespace(recipe=parse_recipe(raw()))
     with pytest.raises(ConfigError, match="every trial of a tuning would spend it once more"):
         tune(job, PREPARED, None)
+
+
+def test_structure_is_off_where_nobody_names_it_and_epsilon_is_set():
+    quick = raw(source__uri="x.csv")
+    quick["source"].pop("structure")
+    assert parse_recipe(quick).source.structure == "off"
+    assert parse_recipe(quick | {"privacy": {}}).source.structure == "found"
+    assert train_key(parse_recipe(quick), PREPARED, NIGHT) == key(source__uri="x.csv")
+    assert parse_recipe(raw(source__structure="named")).source.structure == "named"
+    found = {"source": {"uri": "x.csv", "structure": "found"}}
+    with pytest.raises(RecipeError, match="learnt from the rows"):
+        parse_recipe(quick | found)
+
+
+@pytest.mark.parametrize("structure", ["off", "named"])
+def test_check_and_report_say_that_structure_is_off(monkeypatch, structure):
+    """Both say the notes of the configuration."""
+    config = ResolvedConfig.model_construct(notes=("first",))
+    modality = SimpleNamespace(resolve_private=lambda *_, **__: config)
+    monkeypatch.setattr("gan.modalities.load_modality", lambda _: modality)
+    monkeypatch.setattr("gan.accounting.plan_training", lambda *args: args[3])
+    found = resolve(parse_recipe(raw(source__structure=structure)), PREPARED, None, None).notes
+    assert found == (("first", NO_STRUCTURE) if structure == "off" else ("first",))
 
 
 def test_overspending_is_a_block():

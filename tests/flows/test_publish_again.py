@@ -88,7 +88,7 @@ def job(tmp_path, monkeypatch):
     lake = WatchedStore()
     lake._objects = dict(lake_of_two().lake.inner._objects)
 
-    def make(job, choice, plan, missing):
+    def make(job, choice, plan, missing, tally):
         publisher = Publisher(job.lake, plan)
         rows = {index: RECORDS.slice(10 * index, 10) for index in missing}
         return {index: publisher.put_shard(index, part) for index, part in rows.items()}
@@ -227,7 +227,7 @@ class TestCopies:
         assert "Copies: 0 of 20 published images equal a training record" in card
 
     def test_a_shard_that_vanished_is_the_publisher_s_to_explain(self, job, monkeypatch):
-        def half(job, choice, plan, missing):
+        def half(job, choice, plan, missing, tally):
             publisher = Publisher(job.lake, plan)
             return {0: publisher.put_shard(0, RECORDS.slice(0, 10))}
 

@@ -168,4 +168,4 @@ def test_a_shard_carries_what_the_teacher_says(job, plan, monkeypatch):
     assert records.to_pylist() == 4 * [
         {"kind": "b", "kind_probability_a": 0.0, "kind_probability_b": 1.0}
     ]
-    assert maker.store(0, records).rows == 4
+    assert maker.store(0, records).entry.rows == 4

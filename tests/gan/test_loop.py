@@ -154,7 +154,7 @@ def test_what_is_complete_when_fitted_ships_unless_training_betters_it(
     hooks = Hooks(assess=assessor([first, 2.0, 3.0, 4.0, 5.0, 6.0]))
     result = train(tiny, codec, digits, tmp_path, hooks=hooks, device="cpu")
     assert result.best_samples_seen == chosen
-    assert f"the snapshot of {chosen} samples is kept" in {event.text for event in result.events}
+    assert f"the snapshot of {chosen:,} samples is kept" in {event.text for event in result.events}
 
 
 def test_rising_copies_stop_it_and_are_not_chosen(tiny, codec, digits, tmp_path):

@@ -8,6 +8,7 @@ Shapes: N entities, T steps of all of them, V variables, G parts.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from gan.report import Measured
 from gan.series.evaluation.context import JudgedSeries, SeriesContext
 from gan.tables.evaluation.closeness import RowIdentity
 from gan.tables.evaluation.columns import some
+from gan.tables.row_hashes import value_hashes
 from storage.records.series import SeriesMetadata, lengths_of, steps_of
 
 Array = np.ndarray[Any, Any]
@@ -42,19 +44,9 @@ class EntityIdentity:
 
         A value that none of the splits has makes its entity equal to none of theirs.
         """
-        lengths_N = lengths_of(records, self.metadata)
         codes_TV = self.steps.codes(steps_of(records, self.metadata)).astype(np.int64)
-        entity_T = np.repeat(np.arange(len(lengths_N)), lengths_N)
-        first_N = np.concatenate([[0], np.cumsum(lengths_N)[:-1]]).astype(np.int64)
-        place_T = np.arange(len(entity_T)) - first_N[entity_T]
-        longest, width = int(lengths_N.max(initial=1)), codes_TV.shape[1]
-        weights_V, weights_L = _weights("variables", width), _weights("places", longest)
-        step_T = ((codes_TV.view(np.uint64) + np.uint64(2)) * weights_V).sum(axis=1)
-        part_T = place_T * PARTS // lengths_N[entity_T]
-        found = np.zeros(len(lengths_N) * PARTS, dtype=np.uint64)
-        mixed_T = (step_T ^ (step_T >> np.uint64(29))) * weights_L[place_T]
-        np.add.at(found, entity_T * PARTS + part_T, mixed_T)
-        return found.reshape(-1, PARTS)
+        values_TV = codes_TV.view(np.uint64) + np.uint64(2)
+        return _part_hashes(values_TV, lengths_of(records, self.metadata))
 
     def varied(self, records: pa.Table) -> Array:
         """Return which entities have a variable that changes; bool (N,)."""
@@ -70,6 +62,35 @@ class EntityIdentity:
     def digests(self, records: pa.Table) -> list[bytes]:
         """Return a digest of every entity."""
         return record_digests(self.parts(records))
+
+
+@dataclass(frozen=True)
+class EntityHashes:
+    """Hashes entities by some variables of all their steps; takes their names from no data."""
+
+    metadata: SeriesMetadata
+    variables: tuple[str, ...]
+
+    def __call__(self, records: pa.Table) -> Array:
+        """Return a hash of every part of every entity; uint64 (N, G)."""
+        steps = steps_of(records, self.metadata)
+        values_TV = np.stack([value_hashes(steps[name]) for name in self.variables], axis=1)
+        return _part_hashes(values_TV, lengths_of(records, self.metadata))
+
+
+def _part_hashes(values_TV: Array, lengths_N: Array) -> Array:
+    """Return a hash of every part of every entity, from one of every value; uint64 (N, G)."""
+    entity_T = np.repeat(np.arange(len(lengths_N)), lengths_N)
+    first_N = np.concatenate([[0], np.cumsum(lengths_N)[:-1]]).astype(np.int64)
+    place_T = np.arange(len(entity_T)) - first_N[entity_T]
+    longest, width = int(lengths_N.max(initial=1)), values_TV.shape[1]
+    weights_V, weights_L = _weights("variables", width), _weights("places", longest)
+    step_T = (values_TV * weights_V).sum(axis=1)
+    part_T = place_T * PARTS // lengths_N[entity_T]
+    found = np.zeros(len(lengths_N) * PARTS, dtype=np.uint64)
+    mixed_T = (step_T ^ (step_T >> np.uint64(29))) * weights_L[place_T]
+    np.add.at(found, entity_T * PARTS + part_T, mixed_T)
+    return found.reshape(-1, PARTS)
 
 
 def _weights(purpose: str, size: int) -> Array:

@@ -13,6 +13,8 @@ from gan.tables.figures.columns import NULL, as_text
 Array = np.ndarray[Any, Any]
 
 ENTITIES = 10
+SHOWN = 6
+"""Of them in view; the others are behind a click."""
 MOST_VARIABLES = 6
 WIDTH = 28
 """Signs of a small line; of a longer entity neighbouring steps are one sign, their mean."""
@@ -61,6 +63,7 @@ def ten_entities(side: Side, variables: Sequence[SignalVariable]) -> Figure:
             "rows": rows,
             "right": [1 + len(statics)],
             "dense": True,
+            "shown": SHOWN,
         },
     )
 

@@ -122,14 +122,6 @@ class RowIdentity:
         """Return a digest of every row; a value that no real row has makes it equal to none."""
         return record_digests(self.codes(records))
 
-    def possible(self, records: pa.Table) -> Array:
-        """Return which rows may equal a real one, by the column of most values alone."""
-        name = max(self.values, key=lambda one: len(self.values[one]))
-        found_N: Array = pc.is_in(
-            plain(records[name]), value_set=self.values[name], skip_nulls=False
-        ).to_numpy(zero_copy_only=False)
-        return found_N
-
     def codes(self, records: pa.Table) -> Array:
         """Return the place of every value among the distinct ones, -1 for another; (N, D)."""
         columns = [

@@ -243,7 +243,7 @@ def _log_edges(low: float, high: float) -> Array:
 
 
 MOST_PANELS = 24
-MOST_LEVELS = 8
+MOST_LEVELS = 6
 OTHERS = "all others"
 _TICKS = 4
 _LONG_TICKS = 3

@@ -20,6 +20,7 @@ from gan.metrics.marginals import column_errors
 from gan.metrics.trees import small_tree_scores
 from gan.randomness import numpy_stream
 from gan.report import Figure
+from gan.tables.columns.values import require_metadata
 from gan.tables.evaluation.columns import (
     DERIVED,
     MOST_CLASSES,
@@ -42,6 +43,8 @@ DRAWS: Final = 20
 """Random halves behind every ratio."""
 MOST_GROUPS: Final = 30
 """Groups of one column that are measured, the largest first."""
+SHOWN: Final = 4
+"""Groups in view, the largest; the others are behind a click."""
 FOLDS: Final = 4
 TOO_FEW: Final = "too few to say"
 COLUMNS: Final = (
@@ -105,8 +108,26 @@ def groups_figures(
             f"of one half where they cannot.{said}",
             alt=f"Table of {len(rows)} groups of {name}",
             kind="table",
-            data={"columns": list(COLUMNS), "rows": rows, "right": [6, 8]},
+            data={"columns": list(COLUMNS), "rows": rows, "right": [6, 8], "shown": SHOWN},
         )
+
+
+def named_values(train: pa.Table, name: str) -> list[Any]:
+    """Return the values of a column that may be named, the commonest first; null among them."""
+    least = max(require_metadata(train.schema).min_group, 1)
+    return [value for value, n in _counts(train, name) if n >= least][:MOST_GROUPS]
+
+
+def members(records: pa.Table, name: str, values: Sequence[Any]) -> dict[str, Array]:
+    """Return which rows have each of these values, by its title; bool (N,)."""
+    return {
+        _title(value): np.asarray(_mask(records, name, value).to_numpy(), dtype=bool)
+        for value in values
+    }
+
+
+def _title(value: Any) -> str:
+    return NULL if value is None else as_text(value)
 
 
 def _is_grouping(column: Any) -> bool:
@@ -118,14 +139,13 @@ def _is_grouping(column: Any) -> bool:
 def _rows(name: str, context: EvaluationContext, fakes: pa.Table) -> Iterator[list[Any]]:
     """Yield a row for every group that may be named, the largest first, then all others."""
     splits, least = context.splits, max(context.metadata.min_group, 1)
-    named = [(value, n) for value, n in _counts(splits.train, name) if n >= least][:MOST_GROUPS]
-    values = [value for value, _ in named]
+    values = named_values(splits.train, name)
     unseen = (splits.holdout, splits.validation)
     columns = [one for one in context.columns if one.name != name]
     for value in values:
         parts = [_of(part, name, value) for part in (*unseen, fakes)]
         yield [
-            NULL if value is None else as_text(value),
+            _title(value),
             *_sizes(parts, (splits.holdout, splits.validation, fakes)),
             *_fidelity(parts, columns, context, f"{name}/{value}"),
         ]
@@ -195,9 +215,14 @@ def _counts(records: pa.Table, name: str) -> list[tuple[Any, int]]:
 
 
 def _of(records: pa.Table, name: str, value: Any) -> pa.Table:
+    return records.filter(_mask(records, name, value))
+
+
+def _mask(records: pa.Table, name: str, value: Any) -> Any:
+    """Return which rows have a value, as an Arrow array."""
     column = records[name]
     mask = pc.is_null(column) if value is None else pc.equal(column, pa.scalar(value, column.type))
-    return records.filter(pc.fill_null(mask, False))
+    return pc.fill_null(mask, False)
 
 
 def _without(records: pa.Table, name: str, values: Sequence[Any]) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Ten synthetic rows, and the columns with the largest errors in numbers."""
+"""Some synthetic rows, and the columns with the largest errors in numbers."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,6 +21,8 @@ from gan.tables.figures.columns import (
 Array = np.ndarray[Any, Any]
 
 ROWS = 10
+TURNED_ROWS = 8
+"""Of a table that is turned: so many stand side by side."""
 WIDE = 10
 """A table with more columns is turned: one line per column."""
 MOST_COLUMNS = 60
@@ -29,12 +31,13 @@ _DATED = frozenset({"date", "timestamp", "time"})
 _SPANS = {"date": (1.0, "days"), "timestamp": (86_400.0, "days"), "time": (3600.0, "h")}
 
 
-def ten_rows(fakes: pa.Table) -> Figure:
+def some_rows(fakes: pa.Table) -> Figure:
     """Return synthetic rows as they are, spread over all that were made."""
-    count = min(ROWS, fakes.num_rows)
+    names = fakes.column_names[:MOST_COLUMNS]
+    turned = len(names) > WIDE
+    count = min(TURNED_ROWS if turned else ROWS, fakes.num_rows)
     chosen = np.unique(np.linspace(0, fakes.num_rows - 1, count).astype(int))
     shown = fakes.take(chosen)
-    names = shown.column_names[:MOST_COLUMNS]
     cells = [
         [NULL if value is None else as_text(value) for value in shown[name].to_pylist()]
         for name in names
@@ -42,7 +45,6 @@ def ten_rows(fakes: pa.Table) -> Figure:
     more = ""
     if len(shown.column_names) > len(names):
         more = f" The first {len(names)} of {len(shown.column_names)} columns."
-    turned = len(names) > WIDE
     if turned:
         columns = ["column", *(str(row + 1) for row in range(len(chosen)))]
         rows = [[name, *values] for name, values in zip(names, cells, strict=True)]

@@ -40,14 +40,16 @@ def structure(
     return Figure(
         id="structure",
         section="structure",
-        caption="Rules between columns, and how many rows keep each: real rows that training has "
-        "not seen, and synthetic ones. Those that are broken come first.",
+        caption=f"{len(shown)} rules between columns, {broken} broken by synthetic rows: how many "
+        "rows keep each, of real ones that training has not seen and of synthetic ones. Those that "
+        "are broken come first.",
         alt=f"Table of {len(shown)} rules, {broken} of them broken by synthetic rows",
         kind="table",
         data={
             "columns": ["rule", "real rows that keep it", "synthetic rows that keep it"],
             "rows": shown,
             "right": [1, 2],
+            "shown": broken,
         },
     )
 

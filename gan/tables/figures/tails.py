@@ -69,6 +69,7 @@ def tails(columns: Sequence[DrawnColumn], real: pa.Table, fakes: pa.Table) -> Fi
             "columns": ["column", "mean", "lowest 1 %", "highest 1 %", "different values", "off"],
             "rows": shown,
             "right": [1, 2, 3, 4],
+            "shown": off,
         },
     )
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from gan.lift.result import Effect, Estimate, Lift
+from gan.lift.result import Effect, Estimate, GroupLift, Lift
 from gan.report import Ceiling, Event, Figure, Metric, Reason
 
 NAMES = (
@@ -99,6 +99,10 @@ def lift():
         effect=effect,
         remedy=None,
         per_class=tuple((one, 0.5, 0.6) for one in NAMES),
+        groups=tuple(
+            GroupLift(column=NAMES[0], group=one, rows=10**9, answer="hurts", effect=effect)
+            for one in NAMES
+        ),
         notes=NAMES,
     )
 

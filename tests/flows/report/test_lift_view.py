@@ -1,5 +1,6 @@
 """What a reader sees of lift: the answer, its interval, and what can be had for nothing first."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -8,11 +9,12 @@ from rich.console import Console
 from flows.cli.jobs import show_lift
 from flows.cli.lift import show_whole_lift
 from flows.cli.output import Output
+from flows.report.comparison import compare_reports, render_comparison
 from flows.report.lift import lift_view
 from flows.report.lift_panel import lift_panel
 from flows.report.markdown import lift_markdown, whole_lift_markdown
 from flows.report.page import render
-from gan.lift.result import ArmResult, Effect, Estimate, Lift, lift_record
+from gan.lift.result import ArmResult, Effect, Estimate, GroupLift, Lift, lift_record
 
 NASTY = "<b>a|b</b>"
 
@@ -88,6 +90,25 @@ def test_the_view_holds_effect_interval_price_and_every_arm():
     assert view.metric_columns[1:] == ("real", "real + fill", "oversampling")
 
 
+def test_groups_are_one_sentence_and_a_table_for_each_column(make_report):
+    groups = (
+        GroupLift(column="sex", group="f", rows=90, answer="hurts", effect=effect("fill", -0.1)),
+        GroupLift(column="sex", group="m", rows=80, answer="helps", effect=effect("fill", 0.1)),
+        GroupLift(column="town", group=NASTY, rows=8, why="two classes need 10 records each"),
+    )
+    view = lift_view(measured(groups=groups))
+    assert view.group_text.startswith("Of 3 groups it hurts in sex f and helps in sex m. ")
+    assert view.groups["sex"][0][:5] == ("f", "90", "hurts", "-0.100", "-0.112 to -0.088")
+    said = ("cannot be known: two classes need 10 records each", *["—"] * 4)
+    assert view.groups["town"] == ((NASTY, "8", *said),)
+    page, text = render(make_report(lift=measured(groups=groups))), whole_lift_markdown(view)
+    for shown in (page, text):
+        assert "hurts in sex f and helps in sex m" in shown
+        assert NASTY not in shown
+    assert "Change in each group of town" in page
+    assert "groups" not in lift_panel(lift_view(measured()))
+
+
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [("helps", "pass"), ("hurts", "block"), ("cannot be known", "unknown")],
@@ -111,6 +132,18 @@ def test_the_panel_shows_everything_as_text(make_report):
     assert panel.index("oversampling (no generator)") < panel.index("real + fill (synthetic)")
     for text in ("Every fit takes 200 trees.", "Recall of each class", "All 4 arms"):
         assert text in panel
+
+
+def test_a_comparison_has_the_arms_of_both_and_no_text_that_is_cut(make_report):
+    long = make_report(lift=measured(text="It helps. " * 30))
+    page = render_comparison(("one", "other"), compare_reports(long, make_report()))
+    panel = page[page.index("<h2>Does it help?") :]
+    assert "…" not in panel
+    first, second, other = re.findall(r"<tr>(.*?)</tr>", panel[panel.index("<tbody>") :])
+    assert "oversampling" in first
+    assert "0.020 to 0.044" in first
+    assert "real + fill" in second
+    assert "not measured" in other
 
 
 def test_without_a_measurement_the_page_says_that_nobody_knows(make_report):

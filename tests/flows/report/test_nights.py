@@ -54,7 +54,7 @@ def test_each_night_is_a_point_and_another_generator_a_mark(make_report):
     assert line["name"] == "coverage, classifier"
     assert [round(value, 3) for value in line["y"]] == [0.75, 0.875, 1.0]
     (mark,) = found[ID].data["marks"]
-    assert (mark["x"], mark["text"]) == (2.0, "generator 20260103T020000Z-bbbbbbbb")
+    assert (mark["x"], mark["text"]) == (2.0, "3 Jan: generator 20260103T020000Z-bbbbbbbb")
     assert [tick["text"] for tick in found[ID].data["ticks"]] == ["1 Jan", "2 Jan", "3 Jan"]
     assert [one["y"] for one in found["nights-lift"].data["series"]] == [
         [None, 0.04, None],
@@ -101,3 +101,22 @@ def test_the_card_of_a_data_set_draws_its_nights():
     assert "coverage ÷ ceiling over 3 versions: 0.750 to 1.00" in page
     assert 'points="0,1000 500,500 1000,0"' in page
     assert "<polyline" not in render_lake([replace(row, trend=(1.0,))])
+
+
+def test_versions_of_one_day_have_the_time_and_fewer_ticks(make_report):
+    nights = [
+        replace(one, report=replace(one.report, created=f"2026-01-01T0{hour}:30:00+00:00"))
+        for hour, one in enumerate(night(make_report, 1, 0.8) for _ in range(6))
+    ]
+    (quality, *_) = nights_figures(nights)
+    ticks = [tick["text"] for tick in quality.data["ticks"]]
+    assert ticks == ["1 Jan 01:30", "1 Jan 03:30", "1 Jan 05:30"]
+
+
+def test_where_lift_changes_is_said_with_its_metric(make_report):
+    nights = [night(make_report, day, 0.8, lift=LIFT) for day in (1, 2)]
+    lift = next(one for one in nights_figures(nights) if one.id == "nights-lift")
+    assert lift.data["y_label"] == "change of accuracy"
+    assert lift.data["marks"] == []
+    page = render(replace(nights[0].report, figures=nights_figures(nights)))
+    assert " at 1</small>" not in page

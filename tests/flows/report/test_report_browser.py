@@ -27,7 +27,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
 WIDTHS = (400, 900, 1400)
 SCREEN = 900
-MOST_SCREENS = {400: 12.0, 900: 9.0, 1400: 6.0}
+MOST_SCREENS = {400: 10.0, 900: 7.5, 1400: 5.2}
 AXE = "axe-core@4"
 TIMEOUT_MS = 180_000
 

@@ -224,3 +224,18 @@ def test_the_internal_edition_says_what_it_is_and_runs_nothing():
     assert "<h2>Real neighbours</h2>" in page
     assert "mine &lt;b&gt;" in page
     assert "default-src &#x27;none&#x27;" in page
+
+
+@pytest.mark.parametrize(("shown", "rows"), [(2, [2, 3]), (0, [5]), (None, [5])])
+def test_a_table_says_how_many_of_its_rows_are_in_view(make_report, shown, rows):
+    data = {"columns": ["c"], "rows": [[f"r{i}"] for i in range(5)], "shown": shown}
+    item = Figure(
+        id="t", section="groups", caption="Groups of c: each.", alt="t", kind="table", data=data
+    )
+    page = render(make_report(figures=(item,)))
+    part = page[page.index('id="more-0"') :]
+    bodies = re.findall(r"<tbody>(.*?)</tbody>", part)[: len(rows)]
+    assert [body.count("<tr>") for body in bodies] == rows
+    assert ("<summary>3 more</summary>" in part) == (shown == 2)
+    assert ('class="phone-fold"' in part) == (shown != 0)
+    assert "Groups of c" in part

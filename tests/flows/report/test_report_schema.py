@@ -7,7 +7,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from flows.report.schema import DATA, FILE, schema, schema_text, shipped
-from gan.lift.result import ArmResult, CurvePoint, Effect, Estimate, Lift
+from gan.lift.result import ArmResult, CurvePoint, Effect, Estimate, GroupLift, Lift
 from gan.report import Figure, Metric
 
 ESTIMATE = Estimate(0.1, 0.0, 0.2)
@@ -36,6 +36,10 @@ LIFT = Lift(
             synthetic_rows=0,
             validation={"accuracy": ESTIMATE},
         ),
+    ),
+    groups=(
+        GroupLift(column="sex", group="f", rows=9, why="two classes need 10 records each"),
+        GroupLift(column="sex", group="m", rows=90, answer="helps", effect=EFFECT),
     ),
     curve=(CurvePoint(real_rows=5, real=ESTIMATE, best=ESTIMATE),),
 )

@@ -197,3 +197,39 @@ def test_what_the_generator_cannot_fill_fails_that_arm_alone():
     assert "synthetic" in lift.effect.arm
     said = "real + fill with means could not be trained: the generator knows no class 'yes'"
     assert said in lift.notes
+
+
+class GroupedTask(MeansTask):
+    """Records of `where` are in north or south; three are in the west."""
+
+    def groups(self, column):
+        where = self.splits["holdout"][column].to_numpy(zero_copy_only=False)
+        return {name: where == name for name in ("north", "south", "west")}
+
+
+def test_groups_are_told_for_themselves_and_small_ones_as_unknown():
+    """In the south a record's class says nothing, so nothing changes there."""
+    holdout = rows(800, 2)
+    north = np.arange(800) < 400
+    mixed = np.where(north, holdout["kind"], np.roll(holdout["kind"], 3))
+    holdout = holdout.set_column(10, "kind", pa.array(mixed))
+    where = np.where(north, "north", "south").astype(object)
+    where[:3] = "west"
+    holdout = holdout.append_column("where", pa.array(where))
+    task, asked = (
+        GroupedTask(VALIDATION, holdout),
+        dataclasses.replace(request(), groups=("where",)),
+    )
+    lift = measure_lift(task, balanced(20, 7), drawing(rows(2000, 6)), asked)
+    by_name = {one.group: one for one in lift.groups}
+    assert by_name["north"].answer == "helps"
+    assert by_name["north"].effect.effect.low > 0
+    assert by_name["south"].effect.effect.low < 0 < by_name["south"].effect.effect.high
+    assert by_name["south"].effect.baseline == pytest.approx(0.5, abs=0.07)
+    assert (by_name["west"].answer, by_name["west"].rows) == ("cannot be known", 3)
+    assert by_name["west"].why == "two classes need 10 records each"
+    assert Lift.from_json(lift.to_json()) == lift
+    alone = measure_lift(task, balanced(20, 7), drawing(rows(2000, 6)), request())
+    assert alone.groups == ()
+    assert b'"groups"' not in alone.to_json(), "the digest of earlier reports would change"
+    assert dataclasses.replace(lift, groups=(), cpu_s=0) == dataclasses.replace(alone, cpu_s=0)

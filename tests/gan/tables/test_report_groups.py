@@ -10,6 +10,7 @@ from judged_tables import OPTIONS, cut, shop
 from small_tables import with_meaning
 
 from gan.errors import ConfigError
+from gan.tables.downstream import build_task
 from gan.tables.evaluation.columns import build_context
 from gan.tables.figures.groups import COLUMNS, TOO_FEW, check_groups, groups_figures
 
@@ -65,3 +66,20 @@ def test_what_makes_no_groups_is_refused_in_a_sentence():
         with pytest.raises(ConfigError, match=said):
             check_groups((name,), context)
     check_groups(("region", "back"), context)
+
+
+def test_the_rows_of_a_group_that_are_scored_are_those_whose_answer_is_known():
+    rng = np.random.default_rng(0)
+    town = np.where(rng.random(2000) < 0.3, "small", "big")
+    town[:4] = "hermitage"
+    age = rng.normal(40, 9, 2000)
+    answer = np.where(rng.random(2000) < 0.1, None, np.where(age > 40, "old", "young"))
+    columns = {"town": pa.array(town), "age": age, "kind": pa.array(answer)}
+    splits, _ = cut(with_meaning(columns, min_group=10), (1000, 300, 300), "kind", seed=1)
+    task = build_task(splits, seed=0)
+    found = task.groups("town")
+    assert list(found) == ["big", "small"]
+    known = splits.holdout.filter(pc.is_valid(splits.holdout["kind"]))
+    assert sum(found["small"]) == pc.sum(pc.equal(known["town"], "small")).as_py()
+    assert len(found["big"]) == len(task.targets("holdout")) == known.num_rows
+    assert task.groups("kind") == {}

@@ -61,6 +61,9 @@ COCKPIT = tuple(
 FIRST = (*COCKPIT, "tests/e2e/test_demo_quality.py")
 """Files that take longest: they begin first, so that no process waits for them at the end."""
 
+SHORT_DEMO = ("training.budget_samples=120000", "synthesis.samples=4000")
+"""What `make test` changes of the demo."""
+
 
 class FileScheduling(LoadScopeScheduling):
     """Gives pytest-xdist's processes whole files, so that a module's fixtures are made once."""
@@ -131,6 +134,18 @@ def made_once(
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if hasattr(request.config, "workerinput") else base
     return lambda name, make: fill_once(shared / f"made-{name}", make)
+
+
+@pytest.fixture(scope="session")
+def short_demo(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """A folder with the lake of the demo on a sixth of its budget, which nobody changes."""
+
+    def run(folder: Path) -> None:
+        from benchmarks.demo_quality import judge
+
+        judge(0, folder / "lake", SHORT_DEMO)
+
+    return made_once("demo", run)
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,8 @@ from storage.sources.prepared import Prepared
 from storage.stores.memory import MemoryStore
 from storage.stores.retry import RetryingStore, RetryPolicy
 
+pytestmark = pytest.mark.usefixtures("quick_nets")
+
 VERSION, DIGEST = "20260101T000000Z-aaaaaaaa", "d" * 64
 
 

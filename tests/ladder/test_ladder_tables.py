@@ -162,10 +162,7 @@ def check(name, rung, rows, reference):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        name if name in REPRESENTATIVE else pytest.param(name, marks=full)
-        for name in OF_CUSTOMERS
-    ],
+    [name if name in REPRESENTATIVE else pytest.param(name, marks=full) for name in OF_CUSTOMERS],
 )
 def test_a_damaged_table_is_blocked_for_the_right_reason(name, customers, customers_reference):
     check(name, OF_CUSTOMERS[name], customers, customers_reference)
@@ -173,10 +170,7 @@ def test_a_damaged_table_is_blocked_for_the_right_reason(name, customers, custom
 
 @pytest.mark.parametrize(
     "name",
-    [
-        name if name == "near copies" else pytest.param(name, marks=full)
-        for name in EVERYWHERE
-    ],
+    [name if name == "near copies" else pytest.param(name, marks=full) for name in EVERYWHERE],
 )
 def test_so_is_a_small_table_of_numbers(name, cancer, cancer_reference):
     check(name, EVERYWHERE[name], cancer, cancer_reference)

@@ -11,6 +11,7 @@ damaged bodies run, as moto accepts both. Objects are put into a bucket of their
 """
 
 import functools
+import gc
 import hashlib
 import inspect
 import json
@@ -86,6 +87,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileSched
         return None
     config.option.loadscopereorder = False
     return FileScheduling(config, log)
+
+
+gc.disable()  # while modules and tests are made, none of which goes away
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Collect garbage again, without a look at all that was there before the first test."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -89,13 +89,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileSched
     return FileScheduling(config, log)
 
 
-gc.disable()  # while modules and tests are made, none of which goes away
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Collect garbage again, without a look at all that was there before the first test."""
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """Look for no garbage while modules and tests are made, nor among them later: they stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

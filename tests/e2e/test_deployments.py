@@ -35,7 +35,7 @@ def lake(up):
 
 
 def check(up, *words):
-    return up.place.call("deploy", "--check", *words).out.splitlines()
+    return up.place.run("deploy", "--check", *words).out.splitlines()
 
 
 def about(lines, name):
@@ -237,7 +237,7 @@ def test_another_pool_is_made_and_used(up, small_recipe):
     path = up.place.folder / "elsewhere.yaml"
     path.write_text(yaml.safe_dump(small_recipe | {"name": "elsewhere"}))
     words = ("--recipes", path.name, "--pool", "elsewhere")
-    assert up.place.call("deploy", *words).code == 0
+    assert up.place.run("deploy", *words).code == 0
     assert up.deployment("elsewhere")["work_pool_name"] == "elsewhere"
     assert up.deployment("on-demand-elsewhere", "train")["work_pool_name"] == "elsewhere"
     assert not about(check(up, *words), "run/elsewhere")

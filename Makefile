@@ -1,7 +1,7 @@
 # Two commands: `make demo` and `make test`. Each does its own set-up in .venv.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-skewed demo-tables demo-series test test-full test-gpu lint types layers bench bench-tables docs lock clean
+.PHONY: help setup demo demo-skewed demo-tables demo-series test test-full test-gpu checks lint types layers collected bench bench-tables docs lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -33,14 +33,21 @@ demo-tables: .venv/.jobs  ## the whole job on a real table of 569 rows and 31 co
 demo-series: .venv/.jobs  ## the whole job on a made-up panel: 600 items of shops, day by day
 	@$(BIN)/ganmill run deployments/recipes/shops.yaml --track
 
-test: .venv/.dev lint types layers  ## lint, types, layers and the tests, one representative per class
+# Bytecode is kept even where the environment says otherwise: each of the many processes of the tests
+# would translate all sources, and each of pytest's all tests, which is half of what collecting costs.
+test test-full: export PYTHONDONTWRITEBYTECODE :=
+
+test: .venv/.dev checks  ## lint, types, layers and the tests, one representative per class
 	$(BIN)/python -m pytest -m "not full and not gpu" $(SPREAD)
 
-test-full: .venv/.dev lint types layers  ## the whole product, and how much of it the tests cover
+test-full: .venv/.dev checks  ## the whole product, and how much of it the tests cover
 	$(BIN)/python -m pytest -m "not gpu" $(SPREAD) --cov --cov-report=term:skip-covered
 
 test-gpu: .venv/.dev  ## what needs CUDA, in under four minutes; leaves gpu-check.json
 	$(BIN)/python -m benchmarks.gpu_check --out gpu-check.json
+
+checks: .venv/.dev lint layers
+	@$(MAKE) --no-print-directory -j 2 types collected
 
 lint: .venv/.dev  ## ruff, formatting too
 	$(BIN)/ruff check .
@@ -51,6 +58,10 @@ types: .venv/.dev  ## mypy, strict
 
 layers: .venv/.dev  ## flows over gan over storage.records; storage knows neither
 	$(BIN)/lint-imports
+
+# On the core that mypy leaves idle: pytest translates its tests once, not once a process.
+collected: .venv/.dev
+	@found=$$($(BIN)/python -m pytest --collect-only --quiet) || { echo "$$found"; exit 1; }
 
 bench: .venv/.dev  ## measure: training step, synthesis against its limit, the demo's quality
 	$(BIN)/python -m benchmarks

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 FLUSH_S = 1
 """Its temporary server writes what it was sent at least this often."""
+QUERY_S = 2
+"""A worker asks this often for runs: who presses Run or answers a question does not wait for it."""
 
 CONSOLE_LEVEL = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"
 ENVIRONMENT_DEFAULTS = {
@@ -17,6 +19,7 @@ ENVIRONMENT_DEFAULTS = {
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     CONSOLE_LEVEL: "CRITICAL",
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_WORKER_QUERY_SECONDS": str(QUERY_S),
     "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": str(FLUSH_S),
     "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": str(FLUSH_S),
 }

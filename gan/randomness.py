@@ -5,9 +5,12 @@ whatever was drawn before, in whatever order, on however many workers.
 """
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def derive(seed: int, purpose: str, index: int = 0) -> int:
@@ -16,8 +19,10 @@ def derive(seed: int, purpose: str, index: int = 0) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
 
 
-def stream(seed: int, purpose: str, index: int = 0, device: str = "cpu") -> torch.Generator:
+def stream(seed: int, purpose: str, index: int = 0, device: str = "cpu") -> "torch.Generator":
     """Return a fresh torch generator for (seed, purpose, index)."""
+    import torch  # a second and 100 MB, which who only derives seeds does without
+
     return torch.Generator(device=device).manual_seed(derive(seed, purpose, index))
 
 

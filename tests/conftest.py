@@ -10,6 +10,8 @@ radosgw or MinIO, name it:
 damaged bodies run, as moto accepts both. Objects are put into a bucket of their own.
 """
 
+import functools
+import gc
 import hashlib
 import inspect
 import json
@@ -58,8 +60,15 @@ COCKPIT = tuple(
     for name in ("approval", "browser", "cockpit", "deployments", "events", "survive", "watchdog")
 )
 """Files whose tests use the fixture `up`: one process runs them all, so one cockpit is enough."""
-FIRST = (*COCKPIT, "tests/e2e/test_demo_quality.py")
+DIGITS = tuple(
+    f"tests/ladder/test_ladder_{name}.py" for name in ("copies", "corruptions", "repeats", "small")
+)
+"""Files whose tests use `digits_reference`: its feature nets are trained in one process."""
+FIRST = (*COCKPIT, "tests/e2e/test_demo_quality.py", *DIGITS)
 """Files that take longest: they begin first, so that no process waits for them at the end."""
+
+SHORT_DEMO = ("training.budget_samples=120000", "synthesis.samples=4000")
+"""What `make test` changes of the demo."""
 
 
 class FileScheduling(LoadScopeScheduling):
@@ -67,7 +76,8 @@ class FileScheduling(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "cockpit" if file in COCKPIT else file
+        together = {"cockpit": COCKPIT, "digits": DIGITS}
+        return next((name for name, files in together.items() if file in files), file)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -77,6 +87,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FileSched
         return None
     config.option.loadscopereorder = False
     return FileScheduling(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """Look for no garbage while modules and tests are made, nor among them later: they stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -131,6 +152,32 @@ def made_once(
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if hasattr(request.config, "workerinput") else base
     return lambda name, make: fill_once(shared / f"made-{name}", make)
+
+
+@pytest.fixture(scope="module")
+def quick_nets() -> Iterator[None]:
+    """Few steps of all nets that judge images: what they find is checked where they are."""
+    from gan.images.evaluation.features import fit_extractors
+    from gan.images.evaluation.trained import Effort
+
+    short = Effort(members=2, first=1_000, least=1_000, hard=0, epochs=0.0, most=1_000)
+    fit = functools.partial(fit_extractors, effort=short)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gan.images.evaluation.evaluate.fit_extractors", fit)
+        patch.setattr("gan.images.evaluation.learner.STEPS", 20)
+        yield
+
+
+@pytest.fixture(scope="session")
+def short_demo(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
+    """A folder with the lake of the demo on a sixth of its budget, which nobody changes."""
+
+    def run(folder: Path) -> None:
+        from benchmarks.demo_quality import judge
+
+        judge(0, folder / "lake", SHORT_DEMO)
+
+    return made_once("demo", run)
 
 
 @pytest.fixture(scope="session")

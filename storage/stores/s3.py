@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
 import aiohttp
 import s3fs
+from aiobotocore.session import AioSession
 from botocore import exceptions as boto
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
@@ -241,8 +242,19 @@ def _info(key: str, answer: Mapping[str, Any], *, size: str) -> ObjectInfo:
     )
 
 
+@cache
+def _descriptions() -> Any:
+    """Return what reads botocore's descriptions of the services, each once for all stores.
+
+    They are the same for everyone, and reading them is nine tenths of what a client costs.
+    """
+    return AioSession().get_component("data_loader")
+
+
 def _connect(profile: StorageProfile) -> s3fs.S3FileSystem:
     """Return a file system of its own: one attempt, no caches, one request per operation."""
+    session = AioSession(profile=profile.aws_profile)
+    session.register_component("data_loader", _descriptions())
     client: dict[str, Any] = {"region_name": profile.region, "verify": profile.ca_bundle}
     encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": profile.kms_key_id}
     fs = s3fs.S3FileSystem(
@@ -252,7 +264,7 @@ def _connect(profile: StorageProfile) -> s3fs.S3FileSystem:
         key=profile.key,
         secret=profile.secret and profile.secret.get_secret_value(),
         token=profile.token and profile.token.get_secret_value(),
-        profile=profile.aws_profile,
+        session=session,
         client_kwargs={name: str(value) for name, value in client.items() if value},
         config_kwargs={
             "connect_timeout": profile.connect_timeout_s,

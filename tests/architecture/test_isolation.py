@@ -46,9 +46,17 @@ def test_importing_every_module_of_a_package_loads_no_other_world(package, forbi
     assert not loaded & forbidden
 
 
-def test_the_command_line_starts_without_torch_and_prefect():
-    loaded = modules_after("import flows.cli.app")
-    assert not loaded & {"torch", "prefect", "sklearn", "scipy"}
+@pytest.mark.parametrize(
+    ("module", "forbidden"),
+    [
+        ("flows.cli.app", {"torch", "prefect", "sklearn", "scipy"}),
+        ("flows.cockpit.worker", {"torch", "sklearn", "scipy"}),  # as `ganmill up` and `deploy`
+    ],
+)
+def test_what_trains_nothing_starts_without_what_trains(module, forbidden):
+    loaded = modules_after(f"import {module}")
+    assert module in loaded
+    assert not loaded & forbidden
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["datasets", "list", "--json"]])

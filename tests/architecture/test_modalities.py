@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,12 +47,19 @@ def shared_files(modality: str) -> list[Path]:
     return [f for f in files if f != TABLE and not str(f.relative_to(ROOT)).startswith(own)]
 
 
+@cache
+def nodes_of(path: Path) -> list[ast.Constant | ast.ImportFrom]:
+    """Return the constants of a file and what it imports from modules."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Constant | ast.ImportFrom)]
+
+
 def places_of(modality: str) -> list[str]:
     """Return where in these files a string is a modality's name: compared, a key, a default."""
     return [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in shared_files(modality)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes_of(path)
         if isinstance(node, ast.Constant) and node.value == modality
         if str(path.relative_to(ROOT)) not in CHARTS.get(modality, set())
     ]
@@ -78,7 +86,7 @@ def test_nothing_else_imports_its_code(modality):
     found = {
         str(path.relative_to(ROOT))
         for path in shared_files(modality)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes_of(path)
         if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(own)
     }
     assert found <= OF_ONE

@@ -1,4 +1,4 @@
-"""One small project folder in which a job was done, for everything the docs do with its result."""
+"""One small project folder with the demo's lake, for everything the docs do with its result."""
 
 import shutil
 from pathlib import Path
@@ -8,30 +8,16 @@ import pytest
 from PIL import Image
 from pyarrow import csv
 
-from flows.cli.app import execute
 from storage.sources.series.examples import make_shops
 
 ROOT = Path(__file__).parents[2]
-TINY = (
-    "training.budget_samples=3000",
-    "generator.width=32",
-    "synthesis.samples=400",
-    "engine.workers=1",
-    "lift.when=never",
-    "gate.accept_unknown=true",
-    "gate.bounds=[{metric: coverage, pass: 0, block: 0}, {metric: density_low, block: 0},"
-    "{metric: density_high, block: 1000}, {metric: fd, block: 1.0e+9},"
-    "{metric: label_accuracy, block: 0}, {metric: copies, pass: 1000, block: 1000},"
-    "{metric: spread, pass: 0, block: 0}, {metric: recall, block: 0},"
-    "{metric: tstr_gap, block: 1}]",
-)
-"""A job in seconds whose generator no gate would let pass at the default bounds."""
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory):
+def project(tmp_path_factory, short_demo):
     """Return a folder with recipes, images of shapes, and a lake with one version of digits."""
     folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(short_demo / "lake", folder / "lake")
     shutil.copytree(ROOT / "deployments", folder / "deployments")
     for name in ("ring", "cross"):
         _draw(folder / "photos" / name, name)
@@ -39,10 +25,6 @@ def project(tmp_path_factory):
         shutil.copy(ROOT / "tests" / "docs" / recipe, folder / recipe)
     _sell(folder / "customers.csv")
     csv.write_csv(make_shops(), folder / "panel.csv")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        changes = [word for change in TINY for word in ("--set", change)]
-        assert execute(["run", "deployments/recipes/digits.yaml", *changes]) == 0
     return folder
 
 

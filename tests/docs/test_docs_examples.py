@@ -1,7 +1,7 @@
 """What the docs say is executed: Python blocks run, commands exist, recipes validate, links lead.
 
 Everything runs in a copy of a small project folder in which the quick start's first job was done
-with a tiny budget, so that the blocks find the lake that they talk about.
+with a small budget, so that the blocks find the lake that they talk about.
 """
 
 import importlib.util

@@ -10,10 +10,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import (
+    AbstractContextManager,
+    chdir,
+    contextmanager,
+    nullcontext,
+    redirect_stderr,
+    redirect_stdout,
+)
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import numpy as np
@@ -26,6 +34,8 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent))  # lenient.py and patience.py, shared by tests
 from lenient import LENIENT
 from patience import wait
+
+from flows.cli.app import execute
 
 SCRIPT = """
 import json, sys
@@ -80,6 +90,28 @@ class Place:
         out, err = process.communicate()
         loaded = json.loads((self.folder / "modules.json").read_text())
         return Done(code=process.returncode, out=out, err=err, modules=frozenset(loaded))
+
+    def call(self, *arguments: str) -> Done:
+        """Run the command in this process: the same, without the seconds that a process starts."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            patch.dict(os.environ, self.environment),
+            chdir(self.folder),
+            using(self.environment.get("PREFECT_API_URL")),
+            redirect_stdout(out),
+            redirect_stderr(err),
+        ):
+            code = execute(arguments)
+        return Done(code=code, out=out.getvalue(), err=err.getvalue(), modules=frozenset())
+
+
+def using(api: str | None) -> AbstractContextManager[object]:
+    """Return the settings under which Prefect, in this process, uses this API if one is named."""
+    if api is None:
+        return nullcontext()
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    return temporary_settings({PREFECT_API_URL: api})
 
 
 @dataclass(frozen=True)
@@ -228,7 +260,7 @@ class Up:
         """Register one more recipe, and return its deployment with the short form."""
         path = self.place.folder / f"{recipe['name']}.yaml"
         path.write_text(yaml.safe_dump(recipe))
-        done = self.place.run("deploy", "--recipes", path.name)
+        done = self.place.call("deploy", "--recipes", path.name)
         assert done.code == 0, done.out + done.err
         return self.deployment(recipe["name"])
 
@@ -311,6 +343,12 @@ def up(tmp_path_factory: pytest.TempPathFactory, finished: Finished) -> Iterator
     (folder / "recipes" / "stripes.yaml").write_text(yaml.safe_dump(nightly))
     with brought_up(folder) as cockpit:
         yield cockpit
+
+
+@pytest.fixture(scope="session", name="using")
+def give_using() -> Callable[[str | None], AbstractContextManager[object]]:
+    """Return what has Prefect, in this process, use an API."""
+    return using
 
 
 @pytest.fixture(scope="session")

@@ -95,6 +95,7 @@ def asking(up, recipe: dict, name: str, **gate) -> dict:
         | {
             "name": name,
             "source": recipe["source"] | {"uri": source.name},
+            "training": recipe["training"] | {"budget_samples": 4_000},
             "gate": recipe["gate"] | {"on_reject": "ask"} | gate,
         }
     )
@@ -167,7 +168,7 @@ def check_override(up) -> None:
         "Ana",
         gate["override"]["at"],
     )
-    listed = up.place.run("datasets", "list", "--lake", str(up.place.lake))
+    listed = up.place.call("datasets", "list", "--lake", str(up.place.lake))
     assert "block (overridden)" in listed.out
 
 

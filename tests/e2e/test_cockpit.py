@@ -21,31 +21,38 @@ def test_a_recipe_is_a_deployment_with_its_schedule_and_literal_parameters(up):
     assert (schedule["cron"], schedule["timezone"]) == ("0 3 * * *", "Europe/Berlin")
 
 
-def test_brought_up_twice_it_finds_what_is_there(up):
-    again = up.place.run(*up.words)
+FORMER = {
+    "name": "ganmill: a run without heartbeats is crashed",
+    "trigger": {"type": "event", "posture": "Reactive", "expect": ["x"], "threshold": 1},
+    "actions": [{"type": "do-nothing"}],
+}
+"""An automation of earlier releases."""
+
+
+@pytest.fixture(scope="module")
+def again(up):
+    """`ganmill up` a second time, after an automation of an earlier release and a person's own."""
+    for one in (FORMER, FORMER | {"name": "ganmill: a night, by Ana"}):
+        up.client.post("/automations/", json=one).raise_for_status()
+    return up.place.call(*up.words)
+
+
+def test_brought_up_twice_it_finds_what_is_there(up, again):
     assert again.code == 0, again.err
     assert f"{up.ui}/deployments" in again.out
     assert "Found     Prefect" in again.out
     assert "Found     worker" in again.out
-    assert "Watch" not in again.out
+    assert "Watch     nobody" not in again.out
     assert "GPU limit" not in again.out
 
 
-def test_it_brings_a_gpu_limit_and_retires_the_automations_of_earlier_releases(up):
+def test_it_brings_a_gpu_limit_and_retires_the_automations_of_earlier_releases(up, again):
     limit = up.client.get("/v2/concurrency_limits/ganmill-gpu").raise_for_status().json()
     assert (limit["limit"], limit["active"]) == (1, True)
-    old = {
-        "name": "ganmill: a run without heartbeats is crashed",
-        "trigger": {"type": "event", "posture": "Reactive", "expect": ["x"], "threshold": 1},
-        "actions": [{"type": "do-nothing"}],
-    }
-    for one in (old, old | {"name": "ganmill: a night, by Ana"}):
-        up.client.post("/automations/", json=one).raise_for_status()
-    again = up.place.run(*up.words)
-    assert "removed the automation 'ganmill: a run without heartbeats is crashed'" in again.out
+    assert f"removed the automation '{FORMER['name']}'" in again.out
     kept = up.client.post("/automations/filter", json={}).raise_for_status().json()
     names = {one["name"] for one in kept}
-    assert old["name"] not in names
+    assert FORMER["name"] not in names
     assert "ganmill: a night, by Ana" in names
 
 
@@ -67,7 +74,7 @@ def test_a_run_asked_for_by_the_form_is_done_by_the_worker(up):
     page = httpx.get(link)
     assert page.text.startswith("<!doctype html>")
     assert "stripes" in page.text
-    told = up.place.run("status")
+    told = up.place.call("status")
     assert f"stripes: report {link}" in told.out, told.err
 
 
@@ -87,14 +94,14 @@ def test_registering_again_does_not_resume_what_a_person_paused(up, small_recipe
 def test_a_check_says_what_a_person_paused_and_what_a_recipe_changed(up, small_recipe):
     known = up.deploy(small_recipe | {"name": "checked", "schedule": {"cron": "0 3 * * *"}})
     words = ("deploy", "--recipes", "checked.yaml", "--check")
-    assert "checked: " not in up.place.run(*words).out
+    assert "checked: " not in up.place.call(*words).out
     up.client.post(f"/deployments/{known['id']}/pause_deployment").raise_for_status()
-    drifted = up.place.run(*words)
+    drifted = up.place.call(*words)
     assert drifted.code == 1
     assert "checked: is paused in Prefect" in drifted.out
     path = up.place.folder / "checked.yaml"
     path.write_text(path.read_text().replace("samples: 600", "samples: 700"))
-    assert "checked: `recipe.synthesis.samples`" in up.place.run(*words).out
+    assert "checked: `recipe.synthesis.samples`" in up.place.call(*words).out
 
 
 @pytest.mark.full
@@ -105,7 +112,7 @@ def test_one_wrong_recipe_is_left_out_and_keeps_what_it_had(up, small_recipe):
         recipe = small_recipe | {"name": name, "schedule": {"cron": "0 4 * * *"}}
         (mixed / f"{name}.yaml").write_text(yaml.safe_dump(recipe))
     words = ("deploy", "--recipes", "mixed")
-    assert up.place.run(*words).code == 0
+    assert up.place.call(*words).code == 0
     before = up.deployment("first")
 
     wrong = (mixed / "first.yaml").read_text().replace("synthesis:", "sinthesis:")
@@ -113,7 +120,7 @@ def test_one_wrong_recipe_is_left_out_and_keeps_what_it_had(up, small_recipe):
     changed = (mixed / "last.yaml").read_text().replace("samples: 600", "samples: 700")
     (mixed / "last.yaml").write_text(changed)
     sentence = "mixed/first.yaml: the key `sinthesis` is unknown; did you mean `synthesis`?"
-    done = up.place.run(*words)
+    done = up.place.call(*words)
     assert done.code == 2, done.err
     (said,) = (line for line in done.out.splitlines() if line.startswith("Left out"))
     assert sentence in said
@@ -124,15 +131,15 @@ def test_one_wrong_recipe_is_left_out_and_keeps_what_it_had(up, small_recipe):
     assert [one["active"] for one in after["schedules"]] == [True]
     assert up.deployment("last")["parameters"]["recipe"]["synthesis"]["samples"] == 700
 
-    checked = up.place.run(*words, "--check")
+    checked = up.place.call(*words, "--check")
     assert checked.code == 1
     assert sentence in checked.out
     assert "first: is deployed and has no recipe here" not in checked.out
-    again = up.place.run("up", "--recipes", "mixed", *up.words[3:])
+    again = up.place.call("up", "--recipes", "mixed", *up.words[3:])
     assert again.code == 0, again.err
     assert sentence in again.out
-    assert up.place.run("deploy", "--recipes", "mixed/first.yaml").code == 2
-    assert up.place.run(*words, "--write", "one.yaml").code == 2
+    assert up.place.call("deploy", "--recipes", "mixed/first.yaml").code == 2
+    assert up.place.call(*words, "--write", "one.yaml").code == 2
     assert not (up.place.folder / "one.yaml").exists()
 
 

@@ -13,21 +13,13 @@ import pytest
 import yaml
 from lenient import STRICT
 from patience import wait
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.testing.cli import invoke_and_assert
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "train_on_synthetic.py"
 TEMPLATES = ROOT / "deployments" / "automations"
 NOBODY = "00000000-0000-0000-0000-000000000000"
-
-
-MAKE_BLOCK = """
-import sys
-from prefect.blocks.notifications import CustomWebhookNotificationBlock
-block = CustomWebhookNotificationBlock(
-    name="duty", url=sys.argv[1], json_data={"subject": "{{subject}}", "body": "{{body}}"}
-)
-print(block.save("duty"))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +48,8 @@ def environment(up):
     """The environment of a user's process that knows Prefect and nothing of ganmill."""
     known = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
     home = str(up.place.folder / "downstream-home")
-    return known | up.place.environment | {"PREFECT_HOME": home, "OMP_NUM_THREADS": "1"}
+    ours = {"PREFECT_HOME": home, "PREFECT_RUNNER_POLL_FREQUENCY": "2", "OMP_NUM_THREADS": "1"}
+    return known | up.place.environment | ours
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +74,12 @@ def downstream(up, environment):
     process.wait(60)
 
 
-def create_automation(environment, folder, template, of):
+def create_automation(folder, template, of):
     """Follow the template's own instructions."""
     path = folder / template
     text = (TEMPLATES / template).read_text().replace(NOBODY, of)
     path.write_text(text.replace("ganmill.dataset.digits", "ganmill.dataset.told"))
-    words = [sys.executable, "-m", "prefect", "automation", "create", "--from-file", str(path)]
-    subprocess.run(words, env=environment, check=True, capture_output=True, text=True)
+    invoke_and_assert(["automation", "create", "--from-file", str(path)], expected_code=0)
 
 
 @pytest.fixture(scope="module")
@@ -97,15 +89,16 @@ def recipe(finished):
 
 
 @pytest.fixture(scope="module")
-def published(up, environment, downstream, messages, recipe):
+def published(up, using, downstream, messages, recipe):
     """Create both automations, publish a version by a nightly run, and return the run."""
     deployment, _ = downstream
-    url, _ = messages
-    words = [sys.executable, "-c", MAKE_BLOCK, url]
-    made = subprocess.run(words, env=environment, check=True, capture_output=True, text=True)
-    create_automation(environment, up.place.folder, "notify.yaml", made.stdout.split()[-1])
-    create_automation(environment, up.place.folder, "downstream.yaml", deployment["id"])
-    nightly = up.deploy(recipe | {"name": "told"})
+    body = {"subject": "{{subject}}", "body": "{{body}}"}
+    block = CustomWebhookNotificationBlock(name="duty", url=messages[0], json_data=body)
+    with using(up.place.environment["PREFECT_API_URL"]):
+        create_automation(up.place.folder, "notify.yaml", str(block.save("duty")))
+        create_automation(up.place.folder, "downstream.yaml", deployment["id"])
+    training = recipe["training"] | {"budget_samples": 4_000}
+    nightly = up.deploy(recipe | {"name": "told", "training": training})
     run = up.ended(up.ask(nightly))
     assert run["state_type"] == "COMPLETED", run["state"]
     return run

@@ -36,7 +36,7 @@ def test_a_lake_that_was_moved_to_s3_is_found_done(moved, finished):
 def test_a_new_version_is_published_to_s3(moved, workers):
     place, changes, lake = moved
     more = ["--set", "synthesis.seed=1", "--set", f"engine.workers={workers}"]
-    made = place.run("run", "stripes.yaml", "--json", *changes, *more)
+    made = place.call("run", "stripes.yaml", "--json", *changes, *more)
     assert made.code == 0, made.err
     published = made.json["published"]
     assert published["path"].startswith("s3://")

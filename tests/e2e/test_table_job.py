@@ -136,7 +136,7 @@ def test_a_second_run_finds_its_work_done(job):
 def test_a_version_under_conditions_needs_no_training(job):
     place, _ = job
     given = json.dumps([{"column": "city", "values": ["Kiel"]}])
-    more = place.run("run", "orders.yaml", "--json", "--set", f"synthesis.given={given}")
+    more = place.call("run", "orders.yaml", "--json", "--set", f"synthesis.given={given}")
     assert more.code == 0, more.err
     frame, _ = read(place, more)
     assert set(frame["city"]) == {"Kiel"}

@@ -62,7 +62,7 @@ def test_a_second_run_finds_its_work_done_without_torch(finished):
 
 
 def test_the_screen_of_a_newcomer(finished):
-    again = finished.place.run("run", "stripes.yaml")
+    again = finished.place.call("run", "stripes.yaml")
     version = finished.done.json["published"]["version"]
     assert f'pandas.read_parquet("lake/datasets/stripes/{version}/")' in again.out
     for text in ("stripes: everything was done before", "600 images in 6 shards", "coverage"):
@@ -72,9 +72,9 @@ def test_the_screen_of_a_newcomer(finished):
 
 
 def test_another_seed_is_a_new_version_beside_the_first(copy, finished):
-    more = copy.run("run", "stripes.yaml", "--json", "--set", "synthesis.seed=1")
+    more = copy.call("run", "stripes.yaml", "--json", "--set", "synthesis.seed=1")
     assert more.code == 0, more.err
-    listed = copy.run("datasets", "list", "--json").json
+    listed = copy.call("datasets", "list", "--json").json
     assert [one["version"] for one in listed] == [
         finished.done.json["published"]["version"],
         more.json["published"]["version"],
@@ -82,15 +82,15 @@ def test_another_seed_is_a_new_version_beside_the_first(copy, finished):
 
 
 def test_synthesize_publishes_from_the_champion(copy):
-    made = copy.run("synthesize", "stripes.yaml", "--json", "--set", "synthesis.samples=60")
+    made = copy.call("synthesize", "stripes.yaml", "--json", "--set", "synthesis.samples=60")
     assert made.code == 0, made.err
     assert (made.json["choice"], made.json["published"]["rows"]) == ("champion", 60)
 
 
 def test_train_and_evaluate_find_what_is_there(finished):
-    trained = finished.place.run("train", "stripes.yaml", "--json")
+    trained = finished.place.call("train", "stripes.yaml", "--json")
     assert trained.json["trained"] is False
-    judged = finished.place.run("evaluate", "stripes.yaml", "--json")
+    judged = finished.place.call("evaluate", "stripes.yaml", "--json")
     assert judged.json["version"] == trained.json["version"]
     assert judged.json["verdict"] == finished.done.json["verdict"]
 
@@ -98,7 +98,7 @@ def test_train_and_evaluate_find_what_is_there(finished):
 def test_a_gate_that_blocks_publishes_nothing_new_and_says_so(copy):
     before = sorted(path.name for path in (copy.lake / "datasets/stripes/_versions").iterdir())
     strict = ["--set", setting(fd=1e-4)]
-    blocked = copy.run("run", "stripes.yaml", *strict)
+    blocked = copy.call("run", "stripes.yaml", *strict)
     assert blocked.code == 3, blocked.err
     assert "BLOCK  stripes: nothing was published" in blocked.out
     assert "the whole interval is above" in blocked.out

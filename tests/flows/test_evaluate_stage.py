@@ -28,6 +28,8 @@ from storage.sources.prepared import Prepared
 from storage.stores.memory import MemoryStore
 from storage.stores.retry import RetryingStore, RetryPolicy
 
+pytestmark = pytest.mark.usefixtures("quick_nets")
+
 VERSION, DIGEST = "20260101T000000Z-aaaaaaaa", "d" * 64
 
 
@@ -212,12 +214,17 @@ def test_the_next_night_measures_neither_candidate_nor_champion_again(
     assert (first.challenger.version, first.champion.version) == (VERSION, champion[0])
 
 
-def test_another_source_is_measured(lake, tmp_path, sampler):
-    evaluator(lake, tmp_path).judged(VERSION, DIGEST)
-    asked = sampler.asked
-    other = replace(PREPARED, source_digest="t")
-    evaluator(lake, tmp_path, other).judged(VERSION, DIGEST)
-    assert sampler.asked == asked + 1
+def test_another_source_is_measured(lake, tmp_path, sampler, monkeypatch):
+    measurement, measured = evaluator(lake, tmp_path)._measurement(VERSION, DIGEST), []
+
+    def measure(desk, *generator):
+        measured.append((desk.prepared.source_digest, *generator))
+        return measurement
+
+    monkeypatch.setattr(Evaluator, "_measure", measure)
+    for prepared in (PREPARED, replace(PREPARED, source_digest="t")):
+        evaluator(lake, tmp_path, prepared).judged(VERSION, DIGEST)
+    assert measured == [("t", VERSION, DIGEST)]
 
 
 def test_bounds_that_do_not_fit_are_refused_before_measuring(lake, tmp_path, sampler):

@@ -57,22 +57,31 @@ def judge(capsys, *arguments):
     return code, json.loads(capsys.readouterr().out)
 
 
-def test_unseen_real_images_pass_and_the_page_says_what_was_judged(place, capsys):
-    np.savez("unseen.npz", **stripes(300, 1))
-    code, found = judge(capsys, "unseen.npz", "--recipe", "stripes.yaml")
+UNSEEN = {
+    "shop": (lambda path: customers(300, 1).to_csv(path, index=False), "unseen.csv", "row"),
+    "stripes": (lambda path: np.savez(path, **stripes(300, 1)), "unseen.npz", "image"),
+}
+"""By recipe: what writes unseen real records, their file, and what one is called."""
+
+
+@pytest.mark.parametrize("recipe", ["shop", pytest.param("stripes", marks=pytest.mark.full)])
+def test_unseen_real_records_pass_and_the_page_says_what_was_judged(place, capsys, recipe):
+    write, file, record = UNSEEN[recipe]
+    write(file)
+    code, found = judge(capsys, file, "--recipe", f"{recipe}.yaml")
     assert code == 0, found["reasons"]
     assert found["verdict"] != "block"
     assert found["lift"] == {"answer": "not measured"}
     assert (found["data"], found["rows"], found["report"]) == (
-        "unseen.npz",
+        file,
         300,
-        "stripes-judge.html",
+        f"{recipe}-judge.html",
     )
     assert found["compared_rows"] <= found["judged_rows"] <= 300
     assert {metric["name"] for metric in found["metrics"]} >= {"coverage", "copies"}
-    page = (place / "stripes-judge.html").read_text()
-    assert "Data set <code>unseen.npz</code>, judged as it is" in page
-    assert "images of the data set &#x27;unseen.npz&#x27; as it is, held against" in page
+    page = (place / f"{recipe}-judge.html").read_text()
+    assert f"Data set <code>{file}</code>, judged as it is" in page
+    assert f"{record}s of the data set &#x27;{file}&#x27; as it is, held against" in page
     assert "Generator <code>" not in page
     assert not (place / "lake").exists()
     assert not list((place / "work").glob("judge-*"))

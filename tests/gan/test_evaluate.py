@@ -1,5 +1,4 @@
 import dataclasses
-import functools
 import json
 
 import numpy as np
@@ -14,8 +13,6 @@ from gan.gate import GateConfig, judge, real_pass_share
 from gan.images.codec import write_images
 from gan.images.evaluation.compared import compared_rows, subset_rows
 from gan.images.evaluation.evaluate import arrange
-from gan.images.evaluation.features import fit_extractors
-from gan.images.evaluation.trained import Effort
 from gan.images.judge import METRICS, build_reference, evaluate, foresee
 from gan.modalities import Options, Splits
 from gan.randomness import numpy_stream
@@ -24,15 +21,7 @@ from gan.report import Evaluation
 OPTIONS = Options(halves=20, replicates=6)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick():
-    """Few steps of all nets: what they find is checked where they are."""
-    short = Effort(members=2, first=1_000, least=1_000, hard=0, epochs=0.0, most=1_000)
-    fit = functools.partial(fit_extractors, effort=short)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gan.images.evaluation.evaluate.fit_extractors", fit)
-        patch.setattr("gan.images.evaluation.learner.STEPS", 20)
-        yield
+pytestmark = pytest.mark.usefixtures("quick_nets")
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ CURVES = (
 
 
 @pytest.fixture(scope="module")
-def figures(digits):
+def figures(digits, quick_nets):
     splits = Splits(
         train=digits.slice(0, 100),
         validation=digits.slice(100, 70),
@@ -32,10 +32,8 @@ def figures(digits):
         label="digit",
     )
     candidate = digits.slice(220, 80)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gan.images.evaluation.learner.STEPS", 20)
-        reference = build_reference(splits, Options(halves=20, replicates=4))
-        evaluation = evaluate(candidate, reference)
+    reference = build_reference(splits, Options(halves=20, replicates=4))
+    evaluation = evaluate(candidate, reference)
     inputs = ReportInputs(candidate=candidate, reference=reference, label="digit")
     judgement = judge(evaluation, METRICS, GateConfig())
     counts = {"train": [(digit, 10) for digit in range(10)]}

@@ -2,7 +2,7 @@
 
     python train_child.py FOLDER MOMENT
 
-MOMENT is `none`, `step:N` (before the Nth step of this run), `write:N` (half-way into the Nth file
+MOMENT is `step:N` (before the Nth step of this run), `write:N` (half-way into the Nth file
 forced to the disk) or `rename:N` (just after the Nth rename, before it is forced to the disk).
 """
 
@@ -81,9 +81,8 @@ def plan_death(moment: str) -> Hooks:
     return Hooks(should_stop=step)
 
 
-def main() -> None:
+def train_images(folder: Path, hooks: Hooks) -> None:
     """Train on made-up images: 60 steps of 16 in six ticks."""
-    folder, moment = Path(sys.argv[1]), sys.argv[2]
     numbers = np.random.default_rng(5)
     images = write_images(numbers.integers(0, 256, (200, 8, 8, 1), dtype=np.uint8))
     records = pa.table({"image": images, "kind": pa.array(np.arange(200) % 3)})
@@ -93,8 +92,8 @@ def main() -> None:
         GeneratorConfig(preset="mlp", width=32), training, codec, train_rows=200, seed=2
     )
     config = config.model_copy(update={"tick_samples": 160, "patience_samples": 10_000})
-    train(config, codec, records, folder, hooks=plan_death(moment), device="cpu")
+    train(config, codec, records, folder, hooks=hooks, device="cpu")
 
 
 if __name__ == "__main__":
-    main()
+    train_images(Path(sys.argv[1]), plan_death(sys.argv[2]))

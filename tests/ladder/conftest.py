@@ -12,8 +12,9 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_digits
 
 from gan.images.codec import write_images
-from gan.images.judge import build_reference
+from gan.images.judge import build_reference, evaluate
 from gan.modalities import Options, Reference, Splits
+from gan.report import Evaluation
 from gan.tables.judge import build_reference as build_table_reference
 from storage.records.schema import Column, TableMetadata, with_table_metadata
 
@@ -72,6 +73,12 @@ def digits() -> Digits:
 @pytest.fixture(scope="session")
 def digits_reference(digits: Digits) -> Reference:
     return build_reference(digits.splits(), Options(halves=20, replicates=20))
+
+
+@pytest.fixture(scope="session")
+def unseen_digits(digits: Digits, digits_reference: Reference) -> Evaluation:
+    """The evaluation of a perfect generator."""
+    return evaluate(digits.table(digits.unseen), digits_reference)
 
 
 @dataclass(frozen=True)

@@ -67,11 +67,9 @@ def made(digits):
 
 
 @pytest.fixture(scope="module")
-def judged(digits, digits_reference):
-    evaluation = evaluate(digits.table(digits.unseen), digits_reference)
-
+def judged(unseen_digits):
     def verdict(measured):
-        return judge(dataclasses.replace(evaluation, measured=tuple(measured)), METRICS, GATE)
+        return judge(dataclasses.replace(unseen_digits, measured=tuple(measured)), METRICS, GATE)
 
     return verdict
 
@@ -100,6 +98,7 @@ def test_near_copies_are_blocked(name, share, digits, pixels, judged):
     assert blocking(judged(pixels.measure(fakes))) == {"near_copies"}
 
 
+@full
 def test_they_are_no_exact_copies_and_the_gate_says_what_they_are(digits, digits_reference):
     fakes = mixed(digits, mirrored, 0.5, np.random.default_rng(7))
     candidate = digits.table(digits.unseen).set_column(

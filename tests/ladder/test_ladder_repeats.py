@@ -102,6 +102,7 @@ def test_real_pictures_that_repeat_are_no_fault(digits):
     assert judged(repeats.measure(sides[0], [np.arange(300)]), IMAGES)[0] == "pass"
 
 
+@pytest.mark.full  # tests/ladder/test_ladder_corruptions.py has one whole judgement, of a collapse
 def test_the_whole_judgement_names_them(digits, digits_reference):
     made = dataclasses.replace(digits, images=digits.images.copy())
     made.images[digits.unseen] = half_one_picture(digits.images[digits.unseen])

@@ -57,6 +57,7 @@ def test_35_defects_among_600_cannot_be_known(digits):
     assert compare(challenger, None, GateConfig(accept_unknown=True)).promote
 
 
+@pytest.mark.full
 def test_150_defects_among_600_can_be_known(digits):
     evaluation, judgement = _judged(digits, 150, 600)
     assert not evaluation.too_few

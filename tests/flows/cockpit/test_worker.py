@@ -1,18 +1,22 @@
 """Whether a worker lives: its lock says so, not the record that Prefect keeps of a dead one."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
 
 import httpx
 import pytest
 from prefect.exceptions import PrefectHTTPStatusError
+from prefect.settings import Settings
 
 from flows.cockpit import worker
 from flows.cockpit.worker import StoppingWorker, is_at_work
 from flows.errors import EngineError, RecipeError
+from flows.prefect_defaults import QUERY_S, apply_defaults
 from flows.tracked.process_lock import held, is_held, worker_lock
 
 HOLD = """
@@ -138,3 +142,13 @@ def test_a_refused_login_ends_the_worker_with_a_sentence(monkeypatch):
 
     with pytest.raises(RecipeError, match="refuses the login: set PREFECT_API_AUTH_STRING"):
         asyncio.run(ask())
+
+
+@pytest.mark.parametrize(("chosen", "every_s"), [(None, QUERY_S), ("7", 7)])
+def test_a_worker_asks_for_runs_often_unless_the_user_chose_another_pace(chosen, every_s):
+    with patch.dict(os.environ):
+        os.environ.pop("PREFECT_WORKER_QUERY_SECONDS", None)
+        if chosen:
+            os.environ["PREFECT_WORKER_QUERY_SECONDS"] = chosen
+        apply_defaults(None)
+        assert Settings().worker.query_seconds == every_s

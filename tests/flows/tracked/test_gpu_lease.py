@@ -11,10 +11,12 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.cockpit.local import Cockpit, answers, start_server, stop
+from flows.tracked.gpu_lease import ensure_gpu_limit
 from flows.train import gpu_lease
-from storage.stores.settings import load_settings
+from storage.stores.settings import Settings, load_settings
 
 HOLDER = """
 import sys, time
@@ -173,19 +175,12 @@ def test_a_lease_that_was_taken_back_stops_the_holder_with_a_sentence(hold, serv
 
 def test_the_limit_gets_the_slots_of_the_settings_once(server):
     environment, limits = server
-    script = """
-from flows.tracked.gpu_lease import ensure_gpu_limit
-from storage.stores.settings import load_settings
-print(*(ensure_gpu_limit(load_settings()) for _ in range(2)))
-"""
-    words = [sys.executable, "-c", script]
 
     def ensure(slots):
-        said = {"GANMILL_GPU_SLOT": "many", "GANMILL_GPU_SLOTS": slots}
-        done = subprocess.run(
-            words, env=environment | said, capture_output=True, text=True, check=True
-        )
-        return done.stdout.split(), limits.get("/many").json()["limit"]
+        pool = Settings(gpu_slot="many", gpu_slots=slots)
+        with temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}):
+            changed = [ensure_gpu_limit(pool) for _ in range(2)]
+        return changed, limits.get("/many").json()["limit"]
 
-    assert ensure("2") == (["True", "False"], 2)
-    assert ensure("3") == (["True", "False"], 3)
+    assert ensure(2) == ([True, False], 2)
+    assert ensure(3) == ([True, False], 3)

@@ -12,6 +12,8 @@ ROWS = 100_000
 STEPS, RATE = 1500, 5e-3
 WEIGHTS = "weights.safetensors"
 
+pytestmark = pytest.mark.full  # tests/gan/tables/test_conditions.py has conditions on known truth
+
 
 def joint():
     """Return p(a, b, c): b rises with a, and c says on which side of a moving middle b lies."""

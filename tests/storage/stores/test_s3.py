@@ -7,6 +7,7 @@ import pickle
 
 import pytest
 from botocore import exceptions as boto
+from botocore.loaders import JSONFileLoader
 
 from storage.errors import (
     AccessDeniedError,
@@ -77,6 +78,19 @@ class TestWhoAsks:
             store.get("a/../b")
         with pytest.raises(LakeError, match="plain relative path"):
             bare(scripted_s3).put_once("a//b", b"")
+
+
+def test_a_second_store_reads_no_description_of_the_service_again(s3_uri, s3_profile, monkeypatch):
+    assert not list(open_store(s3_uri, s3_profile).list())
+    read, load = [], JSONFileLoader.load_file
+
+    def load_file(loader, path):
+        read.append(path)
+        return load(loader, path)
+
+    monkeypatch.setattr(JSONFileLoader, "load_file", load_file)
+    assert not list(open_store(f"{s3_uri}/other", s3_profile).list())
+    assert not read
 
 
 class TestRequests:

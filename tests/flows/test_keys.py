@@ -12,8 +12,8 @@ from storage.lake.synthesis import resolve
 from storage.sources.prepared import Prepared
 
 NIGHT, NEXT = date(2026, 11, 21), date(2026, 11, 22)
-TRAIN_KEY = "a6ea83a6575d0cd5ded437623ccab3b52e4cf3c2433b7a3484c9fd57ba25f16a"
-RUN_KEY = "dfd6f7752b998d7182fbe80e5d815c6d223362c24ed3454a2eb61412a9c000cf"
+TRAIN_KEY = "ee39a8600e677943ba3757f5d790c202f1267173a59f936b894b4242a48434ba"
+RUN_KEY = "405759f208b3e3ffe956da1f49e19cba0077952809a1d2e2e26f800730bcbe1e"
 MINIMAL = {"name": "mine", "source": {"uri": "example:digits"}}
 TRAINING = [
     {"seed": 1},
@@ -131,7 +131,7 @@ def test_what_decides_the_shards_changes_the_run_key(change):
     assert keys(change)[0] == BASE[0]
 
 
-FILL_KEY = "c338a2cc413cb736d8b5807ab92590ea14099a1a50d7cf8bfc8b974b554f0ae1"
+FILL_KEY = "e9e07ea254aac437820a64fb4bcf181ffcb28a74311542f09b197f2b0aea71a0"
 
 
 def test_to_fill_up_the_training_split_is_what_fill_was_and_all_else_is_another_run():

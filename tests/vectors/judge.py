@@ -42,9 +42,9 @@ def build_reference(splits, options):
     n, holdout = comparable_rows(splits, options.cap), splits.holdout
     real = numbers(holdout)[:n]
     reached = near(real, numbers(splits.validation)[:n])
-    found = {"ceiling": Ceiling(value=reached, low=reached, high=reached), "real": real, "n": n}
-    rest = {"options": options, "holdout_rows": holdout.num_rows, "notes": ()}
-    return SimpleNamespace(**found, **rest, wanted=wanted_of(holdout, splits.label))
+    known = {"ceiling": Ceiling(value=reached, low=reached, high=reached), "real": real, "n": n}
+    known |= {"options": options, "holdout_rows": holdout.num_rows, "notes": ()}
+    return SimpleNamespace(**known, wanted=wanted_of(holdout, splits.label))
 
 
 def evaluate(candidate, reference, *, log_likelihood=None):
@@ -75,6 +75,5 @@ def build_assess(train, validation, *, label, seed, cache=None):
 
 def figures(evaluation, inputs):
     rows = numbers(inputs.candidate)[:5].round(2).tolist()
-    data = {"columns": [str(place) for place in range(len(rows[0]))], "rows": rows}
-    own = {"id": "five", "kind": "table", "caption": "Five vectors.", "alt": "Five vectors."}
-    return (Figure(section="samples", data=data, **own),)
+    own = {"id": "five", "kind": "table", "caption": "Five.", "alt": "Five.", "section": "samples"}
+    return (Figure(data={"columns": [*map(str, range(len(rows[0])))], "rows": rows}, **own),)

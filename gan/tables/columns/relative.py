@@ -29,9 +29,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gan.errors import DataError
 from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.trend import Trend, on_trend
-from gan.tables.columns.values import Modelled, from_units, plain, to_units
+from gan.tables.columns.values import Modelled, NumberError, from_units, plain, to_units
 
 Array = np.ndarray[Any, Any]
 
@@ -185,16 +186,20 @@ class Beside(NamedTuple):
             own: the column's own codes.
             there: the neighbour's values.
         """
-        if self.trend is None:
-            return to_units(there, own.decimals)
-        there_N, known_N = self.trend.at(there)
+        try:
+            if self.trend is None:
+                return to_units(there, own.decimals)
+            there_N, known_N = self.trend.at(there)
+        except NumberError as error:
+            msg = f"column {self.neighbour!r} {error}"
+            raise DataError(msg) from error
         return (there_N if own.decimals is None else np.rint(there_N).astype(np.int64)), known_N
 
     def apart(self, own: Numeric, there: Any, here: Any) -> tuple[Array, Array]:
         """Return how much more the values are than what is expected, and which are beside it."""
+        codes_N = own.codes_of(own.encode(pa.table({own.name: here})))
         here_N, valid_N = to_units(here, own.decimals)
         there_N, known_N = self.expected(own, there)
-        codes_N = own.codes_of(own.encode(pa.table({own.name: here})))
         apart_N, widths_N = here_N - there_N, own.widths[codes_N]
         if self.trend is not None and self.trend.exact:
             apart_N = np.where(on_trend(apart_N, widths_N), 0, apart_N)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 FLUSH_S = 1
 """Its temporary server writes what it was sent at least this often."""
-QUERY_S = 2
+QUERY_S = 5
 """A worker asks this often for runs: who presses Run or answers a question does not wait for it."""
 
 CONSOLE_LEVEL = "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"

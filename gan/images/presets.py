@@ -139,25 +139,28 @@ MIXTURE_GAN_GAMMA, SMALL_PICTURE = 0.1, 1_024
 a sum over them and edges and grain tell them ever more easily."""
 
 
-REFINING_SAMPLES = 200_000
+REFINING_SAMPLES, DRAWING_SAMPLES = 200_000, 300_000
 """What refining takes when no budget is named: the mixture is there at once, and half of it meets
-the gate's measures; longer trainings sharpen, and of few images they begin to copy."""
+the gate's measures; longer trainings sharpen, and of few images they begin to copy. Steps that draw
+pixels look at a part of each image, so they take more."""
+
+DENOISING = PhaseConfig(objective="denoising", fraction=0.3, learning_rate=2e-3, beta1=0.9)
 
 
 def mixture_gan(codec: ImageCodec, device: str, train_rows: int) -> Preset:
     """Return a mixture whose draws are denoised, then finished adversarially."""
     network, blocks = _mixture_network(codec, train_rows, REFINED_ROWS), Blocks(codec)
+    latent = _numbers(codec, network) + blocks.h * blocks.w
     return replace(
-        _denoised(network, device),
+        _denoised({"kind": "mixture-gan", **network}, latent, device),
         phases=(
             DENOISING.model_copy(update={"fraction": 0.4}),
             PhaseConfig(objective="adversarial", fraction=0.6, beta1=0.0),
         ),
-        network={"kind": "mixture-gan", "width": 64 if device == "cuda" else 32, **network},
-        latent=_numbers(codec, network) + blocks.h * blocks.w,
         gamma=MIXTURE_GAN_GAMMA * max(1.0, _values(codec) / SMALL_PICTURE),
         gamma_fall=1.0,
         penalty_interval=4,
+        budget_samples=REFINING_SAMPLES,
         patience_ticks=14,
     )
 
@@ -165,39 +168,26 @@ def mixture_gan(codec: ImageCodec, device: str, train_rows: int) -> Preset:
 def autoregressive(codec: ImageCodec, device: str, train_rows: int) -> Preset:
     """Return a mixture whose draws are denoised, then drawn anew pixel by pixel."""
     network = _mixture_network(codec, train_rows, REFINED_ROWS)
+    latent = _numbers(codec, network) + texture.NUMBERS + _values(codec)
+    own = {"kind": "autoregressive", "units": 256 if device == "cuda" else 128}
     return replace(
-        _denoised(network, device),
+        _denoised({**own, "shape_rows": train_rows, **network}, latent, device),
         phases=(
             DENOISING,
             PhaseConfig(objective="likelihood", fraction=0.7, learning_rate=5e-3, beta1=0.9),
         ),
-        network={
-            "kind": "autoregressive",
-            "width": 64 if device == "cuda" else 32,
-            "units": 256 if device == "cuda" else 128,
-            "shape_rows": train_rows,
-            **network,
-        },
-        latent=_numbers(codec, network) + texture.NUMBERS + _values(codec),
         budget_samples=DRAWING_SAMPLES,
     )
 
 
-DENOISING = PhaseConfig(objective="denoising", fraction=0.3, learning_rate=2e-3, beta1=0.9)
-
-DRAWING_SAMPLES = 300_000
-"""The same of what is drawn pixel by pixel, whose steps look at a part of each image."""
-
-
-def _denoised(network: Mapping[str, int], device: str) -> Preset:
+def _denoised(network: Mapping[str, int | str], latent: int, device: str) -> Preset:
     """Return what all share that begin from a mixture and its denoiser."""
     return Preset(
-        network=dict(network),
-        latent=1,
+        network={**network, "width": 64 if device == "cuda" else 32},
+        latent=latent,
         is_latent_free=False,
         batch_size=64,
         learning_rate=1e-3,
-        budget_samples=REFINING_SAMPLES,
         sampling_batch=256,
         precision="bfloat16" if fast_bfloat16(device) else "float32",
     )

@@ -228,12 +228,20 @@ BUSY_S = 60
 
 
 class PatientTransport(httpx.HTTPTransport):
-    """Asks again while SQLite is busy, as Prefect's own client does and a person would."""
+    """Asks again while SQLite is busy, as Prefect's own client does and a person would.
+
+    Where nothing is changed by asking, also after a busy server gave no answer in time.
+    """
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         last_s = time.monotonic() + BUSY_S
         while True:
-            answer = super().handle_request(request)
+            try:
+                answer = super().handle_request(request)
+            except httpx.ReadTimeout:
+                if request.method != "GET" or time.monotonic() > last_s:
+                    raise
+                continue
             busy = answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
             if not busy or time.monotonic() > last_s:
                 return answer

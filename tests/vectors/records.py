@@ -42,10 +42,9 @@ class VectorsBuilder(builder.Builder):
         checks.check_amount(job.config, len(table), "vectors")
         rows = pc.list_flatten(table["vector"]).to_numpy().reshape(len(table), -1)
         digests = as_digests(b"".join(blake2b(row, digest_size=16).digest() for row in rows))
-        own = {"deciding": None, "held_out": np.zeros(len(table), dtype=bool)}
-        assigned = assign_splits(
-            job.config.split, SplitInputs(digests=digests, final_digests=digests, **own)
-        )
+        own = {"digests": digests, "final_digests": digests, "deciding": None}
+        inputs = SplitInputs(held_out=np.zeros(len(table), dtype=bool), **own)
+        assigned = assign_splits(job.config.split, inputs)
         parts = builder.write_splits(folder, table, assigned.splits_N)
         counts = {name: count_classes(label and part[label]) for name, part in parts.items()}
         checks.check_classes(job.config, counts, job.min_group, "vectors")

@@ -176,6 +176,7 @@ def autoregressive(codec: ImageCodec, device: str, train_rows: int) -> Preset:
             DENOISING,
             PhaseConfig(objective="likelihood", fraction=0.7, learning_rate=5e-3, beta1=0.9),
         ),
+        objective="likelihood",
         budget_samples=DRAWING_SAMPLES,
     )
 

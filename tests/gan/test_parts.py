@@ -48,6 +48,7 @@ REFUSED = {
     "unsound": ({"penalty": "weight-clipping"}, "does not train"),
     "labels": ({"terms": {"label-smoothing": 0.1}}, "has no labels to smooth"),
     "fitted": ({"preset": "mixture", "loss": "hinge"}, "it is fitted at once"),
+    "likelihood": ({"preset": "autoregressive", "loss": "hinge"}, "it has no discriminator"),
     "fitted rate": ({"preset": "mixture", "learning_rate": 0.01}, "it is fitted at once"),
     "latent": ({"preset": "mixture-gan", "latent": 64}, "follows from the images"),
     "widthless": ({"preset": "mixture", "width": 64}, "generator.width is 64"),

@@ -39,13 +39,13 @@ class AutoregressiveGenerator(DenoisedMixture):
         return redrawn
 
     def loss(self, samples: Tensor, labels_N: Tensor, stream: torch.Generator) -> Tensor:
-        """Return the error of denoised images, or the nats of values once it is at these."""
+        """Return the error of denoised images; once images are drawn anew, their nats."""
         if int(self.stage) != REFINED:
             return super().loss(samples, labels_N, stream)
         return self.pixelwise.loss(samples, self._group(samples, labels_N), stream)
 
     def begin(self, objective: str) -> None:
-        """From the phase of likelihood on images are drawn anew."""
+        """In the phase of likelihood, and after it, images are drawn anew."""
         if objective == "likelihood":
             self.stage.fill_(REFINED)
 

@@ -24,7 +24,7 @@ from gan.images.networks import texture
 from gan.images.networks.lattice import lattices
 from gan.images.networks.layers import Initialisable
 from gan.images.networks.logistics import LatticeNetworks
-from gan.images.networks.texture import Described, Texture
+from gan.images.networks.texture import ShapedImages, Texture
 
 LOOKED_AT = 8
 """Pixels of an image that a step learns from, of each lattice."""
@@ -205,7 +205,7 @@ class Pixelwise(Initialisable):
         self.basis_KF[: len(basis_KF)] = basis_KF * deviation_K[:, None]
         codes_RK = self.encode(images_RCHW)
         shapes_RCHW = self.decode(codes_RK)
-        self.texture.measure(Described(images_RCHW, shapes_RCHW, codes_RK, group_R))
+        self.texture.measure(ShapedImages(images_RCHW, shapes_RCHW, codes_RK, group_R))
         each = math.ceil(FITTED_PIXELS / len(images_RCHW))
         looked = self._look(shapes_RCHW.flatten(2), images_RCHW, each, stream)
         for lattice in range(len(self.lattices)):

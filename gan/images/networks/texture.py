@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 NUMBERS = 8
 KNOTS = 33
-"""Of the distribution of each number over real images; the outermost are of many images."""
+"""Of the distribution of each number over real images; the outermost lie inside its range."""
 LEAST = 1e-4
 """Of a mean of absolute differences of values in [-1, 1]."""
 EXTREME = 0.01
@@ -64,7 +64,7 @@ class Texture(nn.Module):
         self.mean_GT.zero_()
         self.factor_GTT.zero_()
 
-    def measure(self, real: "Described") -> None:
+    def measure(self, real: "ShapedImages") -> None:
         """Learn how textures are distributed, and how they depend on shapes and group."""
         numbers_RT = _numbers(real.images_RCHW, real.shapes_RCHW)
         ranks_Q = (torch.arange(KNOTS) + 0.5) / KNOTS
@@ -91,7 +91,7 @@ class Texture(nn.Module):
             self.factor_GTT[group] = torch.linalg.cholesky(own_TT)
 
 
-class Described(NamedTuple):
+class ShapedImages(NamedTuple):
     """Real images with what is known of their shapes."""
 
     images_RCHW: Tensor

@@ -27,8 +27,8 @@ from gan.tables.columns.values import CodePlaces, Modelled, to_units
 
 Array = np.ndarray[Any, Any]
 
-CycleName = Literal["weekday", "hour"]
-PHASES: Mapping[CycleName, int] = {"weekday": 7, "hour": 24}
+CycleName = Literal["weekday", "hour", "three hours", "six hours"]
+PHASES: Mapping[CycleName, int] = {"weekday": 7, "hour": 24, "three hours": 8, "six hours": 4}
 MONDAY = 3
 """Days from the Monday before 1 January 1970 to it."""
 SIGMAS = 6.0
@@ -36,16 +36,15 @@ SIGMAS = 6.0
 (G test: Wilks 1938, Annals of Mathematical Statistics 9:60-62)."""
 ROWS_OF_PHASE = 2.0
 """A bin holds so many times `g` rows of each phase, were all alike."""
-FEWEST_GROUPS = 8
-"""A column that would keep fewer bins stays as it is."""
+FEWEST_GROUPS = 4
+"""A cycle that would leave fewer bins is none; coarser parts of the day may do."""
 
 
 def phases_of(units_N: Array, cycle: CycleName, kind: Any) -> Array:
-    """Return the phase of moments, from 0: Monday, or the hour after midnight (UTC)."""
+    """Return the phase of moments, from 0: Monday, or the hours after midnight (UTC)."""
     day = day_units(kind)
-    phases_N: Array = (
-        (units_N // day + MONDAY) % 7 if cycle == "weekday" else units_N % day // (day // 24)
-    )
+    part = day // PHASES[cycle]
+    phases_N: Array = (units_N // day + MONDAY) % 7 if cycle == "weekday" else units_N % day // part
     return phases_N.astype(np.int64)
 
 
@@ -237,33 +236,30 @@ def find_calendars(
     found = {}
     for column in offered:
         others = [each_N for name, each_N in classes.items() if name != column.name]
-        cycle = _found_cycle(column, some, others)
-        parted = None if cycle is None else _part(column, cycle, records, group)
+        cycles = _cycles_seen(column, some, others)
+        parts = (_part(column, cycle, records, group) for cycle in cycles)
+        parted = next((each for each in parts if each is not None), None)
         if parted is not None:
             found[column.name] = parted
     return found
 
 
-def _found_cycle(column: Numeric, some: pa.Table, others: Sequence[Array]) -> CycleName | None:
-    """Return the cycle whose phases say most of another column; None where chance says as much."""
+def _cycles_seen(column: Numeric, some: pa.Table, others: Sequence[Array]) -> list[CycleName]:
+    """Return the cycles whose phases go with another column, the most telling first."""
     units_N, valid_N = to_units(some[column.name], column.decimals)
-    kind = column.vocabularies[0].type
-    best: tuple[float, CycleName | None] = (0.0, None)
+    kind, rows = column.vocabularies[0].type, int(valid_N.sum())
+    seen: dict[CycleName, float] = {}
     for cycle, many in PHASES.items():
-        if cycle == "hour" and day_units(kind) < many:
+        if cycle != "weekday" and day_units(kind) < many:
             continue
-        phases_N = phases_of(units_N, cycle, kind)[valid_N]
+        phases_M = phases_of(units_N[valid_N], cycle, kind)
         for classes_N in others:
-            known_N = classes_N[valid_N]
-            shape = (len(np.unique(phases_N)), len(np.unique(known_N)))
-            free = float((shape[0] - 1) * (shape[1] - 1))
-            if not free:
-                continue
-            nats = information(phases_N, known_N, many)
-            above = 2 * len(known_N) * nats - free
+            classes_M = classes_N[valid_N]
+            free = float((len(np.unique(phases_M)) - 1) * (len(np.unique(classes_M)) - 1))
+            above = 2 * rows * information(phases_M, classes_M, many) - free
             if above > SIGMAS * np.sqrt(2 * free):
-                best = max(best, (nats, cycle), key=lambda each: each[0])
-    return best[1]
+                seen[cycle] = max(seen.get(cycle, 0.0), above)
+    return sorted(seen, key=lambda cycle: -seen[cycle])
 
 
 def _part(own: Numeric, cycle: CycleName, records: pa.Table, group: int) -> CalendarNumeric | None:

@@ -109,6 +109,16 @@ def test_times_are_parted_by_the_hour_and_nulls_stay(unit):
     assert np.mean(phases_M == hour_N[known]) > 0.95
 
 
+def test_few_rows_are_parted_by_coarser_parts_of_the_day():
+    numbers = np.random.default_rng(8)
+    seconds_N = 1_600_000_000 + numbers.integers(0, 90 * 86_400, 700)
+    night = seconds_N % 86_400 < 6 * 3600
+    records = table(
+        pa.array(seconds_N * 10**6).cast(pa.timestamp("us")), numbers.poisson(1 + 6 * night)
+    )
+    assert TableCodec.fit(records, None).columns[0].cycle in {"three hours", "six hours"}
+
+
 def test_codes_of_one_phase_share_a_node_and_those_of_one_bin_a_place():
     places = CodePlaces(along=(0, 0, 1, 1, 2), phases=(0, 1, 0, 1, -1))
     column, spacings = place_nodes((False,) * 5, 10, smooth=True, places=places)

@@ -326,3 +326,14 @@ def test_settings_of_one_section_stand_together_and_globs_add_up(capsys, custome
     for globs in (["*.cr2"], ["masks/", "*.cr2"]):
         apply_proposal(raw, Proposal(setting="source.exclude", value=globs, why=""))
     assert raw == {"source": {"exclude": ["junk/", "*.cr2", "masks/"]}}
+
+
+def test_a_name_with_letters_that_no_terminal_is_shown_is_one_that_check_finds(capsys):
+    names = ["a\u202eb", "c\x07d", "e\nf", "ü"]
+    columns = {name: DRAW.integers(0, 9, ROWS) for name in names}
+    pq.write_table(pa.table(columns), "steering.parquet")
+    text, recipe = printed(capsys, "steering.parquet")
+    assert "\u202e" not in text
+    assert "name: ü" in text
+    assert {one["name"] for one in recipe["source"]["columns"]} == set(names)
+    assert execute(["check", "made.yaml"]) == 0

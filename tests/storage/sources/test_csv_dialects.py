@@ -147,6 +147,21 @@ def test_texts_beyond_the_limit_of_the_csv_module(read):
     assert read(f'a,b\n1,"{long}"\n2,y\n').table.column("b").to_pylist() == [long, "y"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id,2024-01,2024-02\na,7,9\nb,8,4\n",
+        "01.02.2024,02.02.2024\n7,9\n8,4\n",
+        "0,1,2\n0.5,1.5,2.5\n4,3,1\n",
+        ",0,1,2\n0,0.5,1.5,2.5\n1,4,3,1\n",
+    ],
+)
+def test_dates_over_numbers_and_numbers_that_count_up_are_names(read, text):
+    found = read(text)
+    assert found.table.num_rows == 2
+    assert found.table.column_names[-1] == text.split("\n")[0].split(",")[-1]
+
+
 def test_an_index_without_a_name_gets_one(read):
     found = read(",a\n0,x\n1,y\n")
     assert found.table.column_names == ["column_1", "a"]

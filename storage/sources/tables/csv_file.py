@@ -362,7 +362,7 @@ def _looks_like_data(header: list[str], rows: list[list[str]]) -> bool:
 
 
 def _counts_up(titles: Sequence[str]) -> bool:
-    """Whether numbers are the names that columns without one are written with: 0, 1, 2 and so on."""
+    """Whether titles are the numbers of columns without a name, such as 0, 1, 2."""
     first = titles[0]
     counted = [str(int(first) + i) for i in range(len(titles))] if first in ("0", "1") else []
     return len(titles) > 2 and list(titles) == counted

@@ -27,6 +27,8 @@ LONGEST = 40
 """Longer texts are cut."""
 _DAY_S = 86_400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_S = (datetime.min.replace(tzinfo=UTC) - _EPOCH).total_seconds()
+_LAST_S = (datetime.max.replace(microsecond=0, tzinfo=UTC) - _EPOCH).total_seconds()
 _MICRO = 1e-6
 
 
@@ -114,15 +116,20 @@ def as_text(value: Any) -> str:
 def place_text(kind: str, value: float) -> str:
     """Return a value on a column's axis as text: a number, a date, a time of day."""
     if kind == "date":
-        return str((_EPOCH + timedelta(days=round(value))).date())
+        return str(_moment(round(value) * _DAY_S).date())
     if kind == "timestamp":
-        moment = _EPOCH + timedelta(seconds=round(value))
-        return str(moment.date()) if value % _DAY_S == 0 else f"{moment:%Y-%m-%d %H:%M}"
+        moment = _moment(value)
+        return str(moment.date()) if value % _DAY_S == 0 else f"{moment.date()} {moment:%H:%M}"
     if kind == "time":
         return f"{_EPOCH + timedelta(seconds=round(value)):%H:%M}"
     if abs(value) >= 1e6 or 0 < abs(value) < 1e-4:
         return f"{value:.3g}"
     return f"{value:,.6g}"
+
+
+def _moment(seconds: float) -> datetime:
+    """Return a moment; an axis may end beyond the years that have names, as after 9999-12-31."""
+    return _EPOCH + timedelta(seconds=round(min(max(seconds, _FIRST_S), _LAST_S)))
 
 
 def kth_extremes(sorted_values: Array, k: int) -> tuple[float, float] | None:

@@ -117,6 +117,8 @@ def test_numbers_and_places_of_every_kind():
     assert place_text("timestamp", 90_000) == "1970-01-02 01:00"
     assert place_text("timestamp", 86_400) == "1970-01-02"
     assert place_text("time", 5400) == "01:30"
+    assert place_text("date", 2_932_896.4) == place_text("date", 2_932_897.5) == "9999-12-31"
+    assert place_text("timestamp", -1e12) == "0001-01-01 00:00"
     assert place_text("float", 12_345.5) == "12,345.5"
     assert as_text(0.1 + 0.2) == "0.3"
     assert as_text(122738.46) == "122738.46"

@@ -17,7 +17,7 @@ from storage.sources.survey import LABELS, Survey, SurveyedColumn
 from storage.sources.tables.dialect import KEY, Dialect
 from storage.sources.tables.kinds import Finding, infer, infer_kind
 from storage.sources.tables.label import read_classes
-from storage.sources.tables.source import TableRead, infinite_values
+from storage.sources.tables.source import TableRead, unusable_values, why_unusable
 from storage.sources.tables.structure.find import Structure, find_structure
 from storage.sources.tables.structure.rule import derived_columns
 from storage.sources.tables.suggest import (
@@ -194,14 +194,14 @@ def _grouped(entity: Entity | None) -> list[Proposal]:
 
 
 def _without_values(table: pa.Table) -> dict[str, Finding]:
-    """Return the columns that hold nothing, or infinite values, and why they are left out."""
+    """Return the columns that hold nothing, or unusable values, and why they are left out."""
     empty = {
         title: "no value in any row"
         for title, column in zip(table.column_names, table.columns, strict=True)
         if column.null_count == len(column)
     }
-    infinite = {name: f"{count} infinite values" for name, count in infinite_values(table).items()}
-    return {name: Finding(kind="text", why=why) for name, why in {**empty, **infinite}.items()}
+    whys = {**empty, **why_unusable(unusable_values(table))}
+    return {name: Finding(kind="text", why=why) for name, why in whys.items()}
 
 
 def _mostly_rare(

@@ -272,6 +272,15 @@ def test_rows_of_one_person_are_split_together(capsys):
     assert execute(["check", "made.yaml"]) == 0
 
 
+def test_few_rows_that_hinder_series_are_told(capsys):
+    days = pd.date_range("2024-01-01", periods=10).strftime("%Y-%m-%d")
+    rows = [(f"P{p:03}", day, DRAW.integers(50, 90)) for p in range(60) for day in days]
+    rows += [*rows[:5], ("P001", None, 60)]
+    pd.DataFrame(rows, columns=["patient", "day", "rate"]).to_csv("twice.csv", index=False)
+    text, _ = printed(capsys, "twice.csv")
+    assert "6 of 606 rows have no day, or one that another row of the same patient has" in text
+
+
 @pytest.mark.parametrize(
     ("columns", "entity"),
     [

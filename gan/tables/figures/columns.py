@@ -216,14 +216,20 @@ def _skewed(known: Array, low: float, high: float) -> bool:
 
 
 def _even_edges(column: DrawnColumn, low: float, high: float) -> Array:
-    """Return multiples of a round step around [low, high]."""
+    """Return multiples of a round step around [low, high], which float64 tells apart."""
     if high <= low:
         span = max(abs(high) * 0.1, 1e-9) if not column.whole else 1.0
         low, high = low - span, high + span
+    finest = float(np.spacing(max(abs(low), abs(high)))) * BINS
+    if high - low < finest:
+        low, high = low - finest, high + finest
     step = _step(column, (high - low) / BINS)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    edges = step * np.arange(first, last + 1 + int(column.whole))
-    return np.round(edges, 12) - (0.5 if column.whole else 0.0)
+    edges = step * np.arange(first, last + 1 + int(column.whole), dtype=np.float64)
+    if step < 1:
+        decimals = 12 - math.floor(math.log10(step))
+        edges = np.array([round(float(edge), decimals) for edge in edges])
+    return edges - (0.5 if column.whole else 0.0)
 
 
 def _step(column: DrawnColumn, raw: float) -> float:
@@ -243,10 +249,7 @@ def _round_up(raw: float, steps: tuple[float, ...]) -> float:
 
 def _log_edges(low: float, high: float) -> Array:
     """Return numbers of two digits that grow by about the same factor."""
-    exact = np.geomspace(low, high, BINS)
-    power = 10.0 ** (np.floor(np.log10(exact)) - 1)
-    edges: Array = np.unique(np.round(np.round(exact / power) * power, 12))
-    return edges
+    return np.unique([float(f"{edge:.2g}") for edge in np.geomspace(low, high, BINS)])
 
 
 MOST_PANELS = 24

@@ -197,6 +197,13 @@ def test_one_column_proves_the_mark_for_another(read):
     assert found.table.to_pylist() == [{"v": 1234, "w": 1.5}, {"v": 2345, "w": 2.5}]
 
 
+def test_numbers_that_the_asked_mark_does_not_fit_are_told(read):
+    found = read("v;w\n1.234,5;a\n2.500,25;b\n", csv={"decimal": "."})
+    assert found.table.column("v").to_pylist() == ["1.234,5", "2.500,25"]
+    assert any("the numbers of 'v' have the decimal mark ," in note for note in found.notes)
+    assert not any("stay text" in note for note in read("v;w\n1,5;a\n").notes)
+
+
 def test_the_recipe_overrules(read):
     text = "a;b;c\n1.234;x;01/02/2025\n2.345;n.v.;03/04/2025\n"
     csv = {"decimal": ".", "nulls": ["n.v."], "date_format": "%d/%m/%Y", "delimiter": ";"}

@@ -157,6 +157,7 @@ def test_a_small_holdout_hides_copies_by_its_numbers_alone():
     small = {"train": (60, 60), "validation": (30, 30), "holdout": (30, 30)}
     found = look_ahead(job(), prepared(images, "images", **small))
     assert any(note.startswith("copies cannot be known from 60 holdout") for note in found.notes)
+    assert len(set(found.notes)) == len(found.notes) > 2
     assert "without knowing copies" in found.obstacle
     assert "raise source.split.holdout, bring more records" in found.obstacle
     lenient = {"bounds": [{"metric": "copies", "pass": 9, "block": 9}]}

@@ -75,6 +75,7 @@ def survey_series(source: SeriesSource, config: SourceConfig, min_group: int) ->
     label, why = guess_label(panel.firsts(list(kinds)), kinds)
     if label is None:
         why = "no column with one value per entity looks like one"
+    why = why.replace("the last column", "the last column with one value per entity")
     if config.label is not None:
         label, why = config.label, "as you said"
     text = read.metadata.get(KEY)

@@ -374,7 +374,11 @@ def signed_numbers(
 def whole_dates(found: Typed, fewest: int = FEWEST) -> Typed:
     """Return whole numbers such as 20240131 as the dates that they all are, else as they are."""
     numbers = pa.chunked_array([found.values_U])
-    if found.style.grouped or not are_dates(numbers, fewest):
+    if (
+        found.style.grouped
+        or not pa.types.is_integer(numbers.type)
+        or not are_dates(numbers, fewest)
+    ):
         return found
     style = replace(found.style, format=FORMAT, stored=str(numbers.type))
     return replace(found, values_U=read_days(numbers).combine_chunks(), style=style)

@@ -106,3 +106,8 @@ def test_the_recipe_overrules(tmp_path):
     few = pa.table({"a": np.arange(200) % 7, "day": [20240101, 20240102] * 100})
     columns = (ColumnConfig(name="day", kind="date"),)
     assert kinds(ready(tmp_path, few, "csv", columns=columns))["day"] == "date"
+
+
+def test_numbers_of_more_than_64_bits_stay_texts(tmp_path):
+    long = pa.table({"a": np.arange(200) % 7, "long": [f"12{n:018d}" for n in range(200)]})
+    assert kinds(ready(tmp_path, long, "csv"))["long"] == "key"

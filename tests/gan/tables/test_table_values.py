@@ -89,6 +89,23 @@ def test_lattices_that_hold_points_of_finer_ones_get_the_share_that_is_theirs():
     assert _learn(np.array([3, 17, 1000])) == _learn(np.array([4, 18, 2001]))
 
 
+@pytest.mark.parametrize("step", [12, 60, 125, 3600, 86_400_000])
+def test_values_that_are_multiples_of_a_step_stay_multiples(step):
+    numbers = np.random.default_rng(24)
+    real = np.rint(numbers.lognormal(6, 1, 1500)).astype(np.int64) * step
+    found = synthesize(real, 2000).to_numpy()
+    assert not np.any(found % step)
+    assert len(np.unique(found)) > 0.5 * len(np.unique(real))
+    prices = np.rint(numbers.lognormal(4, 1, 1500)) * 0.12
+    cents = np.rint(synthesize(prices.round(2), 2000).to_numpy() * 100)
+    assert not np.any(cents % 12)
+
+
+def test_few_values_have_a_step_by_chance():
+    some = np.arange(8) * 14 + 98
+    assert {each.step for each in _learn(np.repeat(some, 20))} <= {1, 5, 10, 50, 100}
+
+
 def _learn(*parts):
     return learn_habits(np.sort(np.concatenate(parts)), 10, pa.int64())
 

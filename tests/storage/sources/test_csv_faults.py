@@ -54,6 +54,7 @@ def refused(tmp_path: Path) -> Refused:
         ("a,b\n", ["a header and no row"]),
         ("1,2.5,x\n3,4.5,y\n5,6.5,z\n", ["reads like data", "header line"]),
         ("2025-01-01,7\n2025-01-02,8\n", ["reads like data"]),
+        ("0,1,7\n4,3,1\n", ["reads like data"]),
         (b"\x1f\x8b\x08broken", ["broken gzip file"]),
         ("a,b\n" + NUMBERS + "oops,x\n", ["'a'", "whole numbers and words", "line 52", "'aaaa'"]),
         ("a,b\n" + DAYS + "31.02.2025,x\n", ["'a'", "line 52", "%d.%m.%Y", "'99.99.9999'"]),

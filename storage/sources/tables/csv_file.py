@@ -19,10 +19,9 @@ import pyarrow.csv as pa_csv
 from storage.errors import SourceError
 from storage.sources.config import CsvConfig
 from storage.sources.tables.csv_encoding import to_utf8, unpack
-from storage.sources.tables.csv_margins import without_comments, without_margins
+from storage.sources.tables.csv_margins import DELIMITERS, without_comments, without_margins
 from storage.sources.tables.dialect import Dialect
 
-DELIMITERS: Final = (",", ";", "\t", "|")
 _SAMPLE_BYTES: Final = 1 << 20
 _SAMPLE_ROWS: Final = 500
 _PARSE_BLOCK_BYTES: Final = 16 << 20

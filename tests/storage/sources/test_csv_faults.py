@@ -132,3 +132,11 @@ def test_what_is_dropped_or_a_category_is_not_judged(refused, tmp_path):
         (tmp_path / "a.csv").write_text(content)
         table = read_csv_files(find_files(config, None), config).table
         assert table.column("a").to_pylist()[-1] == "oops"
+
+
+def test_a_delimiter_that_the_header_does_not_hold_is_told_and_no_row_is_shown(refused):
+    rows = "".join(f"{i};{i},5;secret{i}\n" for i in range(20))
+    text = refused(f"id;amount;name\n{rows}", csv={"delimiter": ","})
+    assert "delimiter is ','" in text
+    assert "set it to ';'" in text
+    assert "secret" not in text

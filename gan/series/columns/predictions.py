@@ -32,7 +32,7 @@ OWN_LAGS: Final = (3, 6, 12)
 """Last values of its own. What is left beside a prediction from too few goes with what was left the
 step before, which is too small for the network to see in the values: series of thousands of steps
 that are drawn without it swing farther and farther."""
-STEPS_PER_LAG, NEARER = 16, 0.9
+STEPS_PER_LAG, NEARER = 64, 0.9
 """More than the fewest need series of so many steps for each, in the median, and a median distance
 to the prediction that is so much of the one before."""
 MOST_TERMS: Final = 24
@@ -46,7 +46,8 @@ MOST_EXACT: Final = 0.5
 HUBER: Final = 4.5
 """Median distances beyond which a step counts less."""
 PASSES: Final = 4
-RIDGE: Final = 1e-7
+RIDGE, LONG_RIDGE = 1e-5, 1e-7
+"""Of predictions, and of those that many last values of long series may be in."""
 DIGITS: Final = 6
 """Of a weight that is kept."""
 
@@ -108,9 +109,9 @@ def _predicted(search: Search, others: Sequence[int], lags: Sequence[int]) -> Re
         fit_NL[:, : lags[-1]] = False
     if int(fit_NL.sum()) < 2 * STEPS_PER_TERM:
         return None
-    found = _fit(search, others, lags[0], steps_NL, fit_NL)
+    found = _fit(search, others, lags[0], steps_NL, fit_NL, long=len(lags) > 1)
     for more in lags[1:]:
-        longer = _fit(search, others, more, steps_NL, fit_NL)
+        longer = _fit(search, others, more, steps_NL, fit_NL, long=True)
         if longer.usual > NEARER * found.usual:
             break
         found = longer
@@ -127,13 +128,20 @@ def _predicted(search: Search, others: Sequence[int], lags: Sequence[int]) -> Re
 
 
 def _fit(
-    search: Search, others: Sequence[int], lags: int, steps_NL: Tensor, fit_NL: Tensor
+    search: Search,
+    others: Sequence[int],
+    lags: int,
+    steps_NL: Tensor,
+    fit_NL: Tensor,
+    *,
+    long: bool,
 ) -> _Fit:
     """Return the prediction from so many last values of its own, of the steps to fit."""
     terms = [Term(search.index, lag, 0.0) for lag in range(1, lags + 1)]
     terms += [Term(other, lag, 0.0) for other in others for lag in range(1, LAGS + 1)]
     terms += [Term(other, 0, 0.0) for other in others if other < search.index]
-    prediction = _fitted(_inputs(search, terms, fit_NL), search.units[fit_NL].numpy(), terms)
+    inputs_MF, ridge = _inputs(search, terms, fit_NL), LONG_RIDGE if long else RIDGE
+    prediction = _fitted(inputs_MF, search.units[fit_NL].numpy(), terms, ridge)
     reference, known = prediction.of(
         search.seen.history, search.seen.units_NLD, search.seen.present_NLD
     )
@@ -172,14 +180,14 @@ def _inputs(search: Search, terms: Sequence[Term], steps_NL: Any) -> Array:
     return torch.stack(columns, dim=1).numpy()
 
 
-def _fitted(inputs_MF: Array, values_M: Array, terms: Sequence[Term]) -> Prediction:
+def _fitted(inputs_MF: Array, values_M: Array, terms: Sequence[Term], ridge: float) -> Prediction:
     """Return the prediction of the terms that say most."""
-    weights_F, constant = _least_squares(inputs_MF, values_M)
+    weights_F, constant = _least_squares(inputs_MF, values_M, ridge)
     spread_F = inputs_MF.std(0)
     most = min(MOST_TERMS, max(len(values_M) // STEPS_PER_TERM, 1))
     chosen = np.argsort(-np.abs(weights_F * spread_F), kind="stable")[:most]
     chosen = np.sort(chosen[spread_F[chosen] > 0])
-    weights_F, constant = _least_squares(inputs_MF[:, chosen], values_M)
+    weights_F, constant = _least_squares(inputs_MF[:, chosen], values_M, ridge)
     kept = [
         Term(terms[at].variable, terms[at].lag, _rounded(weight))
         for at, weight in zip(chosen.tolist(), weights_F.tolist(), strict=True)
@@ -191,7 +199,7 @@ def _rounded(number: float) -> float:
     return float(f"{number:.{DIGITS}g}")
 
 
-def _least_squares(inputs_MF: Array, values_M: Array) -> tuple[Array, float]:
+def _least_squares(inputs_MF: Array, values_M: Array, ridge: float) -> tuple[Array, float]:
     """Return weights and constant; steps that are far off count less."""
     middle_F, spread_F = inputs_MF.mean(0), inputs_MF.std(0)
     spread_F = np.where(spread_F > 0, spread_F, 1.0)
@@ -202,7 +210,7 @@ def _least_squares(inputs_MF: Array, values_M: Array) -> tuple[Array, float]:
         center_F = np.average(scaled_MF, axis=0, weights=count_M)
         away_MF = scaled_MF - center_F
         weighed_MF = away_MF * count_M[:, None]
-        square_FF = weighed_MF.T @ away_MF + RIDGE * len(values_M) * np.eye(len(spread_F))
+        square_FF = weighed_MF.T @ away_MF + ridge * len(values_M) * np.eye(len(spread_F))
         weights_F = np.linalg.solve(square_FF, weighed_MF.T @ (values_M - middle))
         off_M = np.abs(values_M - middle - away_MF @ weights_F)
         far = HUBER * max(float(np.median(off_M)), 1e-12)

@@ -115,13 +115,13 @@ def test_what_moves_little_by_little_is_predicted(numbers):
     assert loose["load"] == []
 
 
-@pytest.mark.parametrize(("steps", "lags"), [(240, 12), (120, 6), (60, 3)])
+@pytest.mark.parametrize(("steps", "lags"), [(800, 12), (400, 6), (60, 3)])
 def test_a_wave_under_noise_is_predicted_from_more_values_where_series_are_long(
     numbers, steps, lags
 ):
-    turns = np.arange(steps) / 24 + numbers.random((60, 1))
-    wave = 20 * np.sin(2 * np.pi * turns) + 0.05 * numbers.normal(size=(60, steps))
-    codec, found = relations({"load": wave.round(2)}, 60, steps)
+    turns = np.arange(steps) / 24 + numbers.random((40, 1))
+    wave = 20 * np.sin(2 * np.pi * turns) + 0.05 * numbers.normal(size=(40, steps))
+    codec, found = relations({"load": wave.round(2)}, 40, steps)
     assert found["load"] == [("predicted", True, ())]
     assert codec.variables[0].lags == lags
 

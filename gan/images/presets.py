@@ -12,6 +12,7 @@ from gan.images.codec import ImageCodec
 from gan.images.mixture import ROWS_PER_GAUSSIAN
 from gan.images.networks import texture
 from gan.images.networks.mixture import shrinkage
+from gan.images.networks.pixelwise import code_count
 from gan.images.networks.unet import Blocks
 from gan.presets import ChosenPreset, Preset, complete
 from gan.protocols import PresetEntry
@@ -166,18 +167,27 @@ def mixture_gan(codec: ImageCodec, device: str, train_rows: int) -> Preset:
 
 
 def autoregressive(codec: ImageCodec, device: str, train_rows: int) -> Preset:
-    """Return a mixture whose draws are denoised, then drawn anew pixel by pixel."""
+    """Return a mixture of shapes, and networks that draw images of these pixel by pixel."""
     network = _mixture_network(codec, train_rows, REFINED_ROWS)
-    latent = _numbers(codec, network) + texture.NUMBERS + _values(codec)
-    own = {"kind": "autoregressive", "units": 256 if device == "cuda" else 128}
-    return replace(
-        _denoised({**own, "shape_rows": train_rows, **network}, latent, device),
-        phases=(
-            DENOISING,
-            PhaseConfig(objective="likelihood", fraction=0.7, learning_rate=5e-3, beta1=0.9),
-        ),
+    components = code_count(codec, train_rows)
+    return Preset(
         objective="likelihood",
+        network={
+            "kind": "autoregressive",
+            "units": 256 if device == "cuda" else 128,
+            "groups": network["groups"],
+            "components": components,
+            "gaussians": network["gaussians"],
+            "rows_per_gaussian": REFINED_ROWS,
+        },
+        latent=1 + components + texture.NUMBERS + _values(codec),
+        is_latent_free=False,
+        batch_size=64,
+        learning_rate=5e-3,
+        beta1=0.9,
         budget_samples=DRAWING_SAMPLES,
+        sampling_batch=256,
+        precision="bfloat16" if fast_bfloat16(device) else "float32",
     )
 
 
@@ -215,8 +225,8 @@ MODERN = "Huang et al., R3GAN (2024), section 2 and table 2"
 
 _SUMMARIES = {
     "autoregressive": (
-        "A mixture's draw, denoised in three steps by a small U-net, drawn anew pixel by pixel.",
-        "Richardson and Weiss (2018); DDIM (2021); Salimans et al., PixelCNN++ (2017), section 2",
+        "Shapes from a mixture of Gaussians, images of these drawn pixel by pixel, by likelihood.",
+        "Salimans et al., PixelCNN++ (2017), section 2; Reed et al. (2017), section 3",
     ),
     "mixture-gan": (
         "A mixture's draw, denoised in three steps by a small U-net, finished adversarially.",

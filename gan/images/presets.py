@@ -174,7 +174,7 @@ def autoregressive(codec: ImageCodec, device: str, train_rows: int) -> Preset:
         objective="likelihood",
         network={
             "kind": "autoregressive",
-            "units": 256 if device == "cuda" else 128,
+            "width": 256 if device == "cuda" else 128,
             "groups": network["groups"],
             "components": components,
             "gaussians": network["gaussians"],

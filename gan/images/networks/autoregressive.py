@@ -44,9 +44,13 @@ class AutoregressiveGenerator(Generator, Initialisable):
             gaussians=int(network["gaussians"]),
             rows_per_gaussian=int(network["rows_per_gaussian"]),
         )
-        self.shapes = ShapeMixture(codec, size)
-        self.pixelwise = Pixelwise(codec, self.shapes, int(network["units"]))
+        self.pixelwise = Pixelwise(codec, ShapeMixture(codec, size), int(network["width"]))
         self.described = 1 + size.components
+
+    @property
+    def shapes(self) -> ShapeMixture:
+        """The mixture that draws shapes."""
+        return self.pixelwise.shapes
 
     def forward(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
         """Return `images_NCHW`."""

@@ -6,8 +6,8 @@ discretised to the values that images have (Salimans et al., "PixelCNN++", ICLR 
 Pixels are drawn coarse to fine (see `lattice`); training looks at some pixels of each image.
 
 Shapes: N images, C channels, H height, W width, P pixels, F values of an image, L lattices, S
-pixels that a step looks at, K codes of shapes, T numbers of texture, X of both, Z numbers that a
-draw takes, V values of windows, B bytes, G groups, Q pixels of a lattice.
+pixels that a step looks at, K codes of shapes, T numbers of texture, X all that is known of an
+image, Z numbers that a draw takes, V values of windows, B bytes, G groups, Q pixels of a lattice.
 """
 
 import math
@@ -26,8 +26,10 @@ from gan.images.networks.texture import COLOURS, ShapedImages, Texture
 
 LOOKED_AT = 8
 """Pixels of an image that a step learns from, of each lattice."""
-WOBBLE = 0.15
-"""Largest share of noise on the codes in training: those of made images are not exact either."""
+MOST_NOISE, TRUSTED_NOISE = 0.6, 0.15
+"""Noise on codes in training, in their standard deviations, at most; and what codes that were drawn
+are said to have, which have none but are not exact either (Ho et al., "Cascaded diffusion models",
+JMLR 2022, section 4.2)."""
 FEWEST_CODES, MOST_CODES = 16, 128
 VALUES_PER_CODE, ROWS_PER_CODE = 12, 20
 """Values and images, at least, for every component that stands for shapes."""
@@ -45,7 +47,7 @@ class Shapes(NamedTuple):
     flat_NCP: Tensor
     """The image that the codes stand for."""
     known_NX: Tensor
-    """Codes and texture."""
+    """Codes, texture, and how much noise the codes have."""
 
 
 class LookedAt(NamedTuple):
@@ -80,7 +82,7 @@ class Pixelwise(Initialisable):
             len(self.lattices),
             codec.channels * seen + 1,
             codec.channels,
-            codes + texture.NUMBERS,
+            codes + texture.NUMBERS + 1,
             groups,
             units,
         )
@@ -91,15 +93,17 @@ class Pixelwise(Initialisable):
         """How many normal numbers a draw takes."""
         return texture.NUMBERS + math.prod(self.size)
 
-    def _shapes(self, codes_NK: Tensor, texture_NT: Tensor) -> Shapes:
-        known_NX = torch.cat([codes_NK, texture_NT], dim=1)
+    def _shapes(self, codes_NK: Tensor, texture_NT: Tensor, level_N1: Tensor) -> Shapes:
+        known_NX = torch.cat([codes_NK, texture_NT, level_N1], dim=1)
         return Shapes(self.shapes.decode(codes_NK).flatten(2), known_NX)
 
     def forward(self, normal_NZ: Tensor, drawn: DrawnShapes) -> Tensor:
         """Return images of these shapes, `images_NCHW`: values that images have."""
         normal_NT, normal_NF = normal_NZ.tensor_split([texture.NUMBERS], dim=1)
         codes_NK, group_N = drawn
-        shapes = self._shapes(codes_NK, self.texture.draw(normal_NT, codes_NK, group_N))
+        texture_NT = self.texture.draw(normal_NT, codes_NK, group_N)
+        level_N1 = codes_NK.new_full((len(codes_NK), 1), TRUSTED_NOISE)
+        shapes = self._shapes(codes_NK, texture_NT, level_N1)
         chance_NCP = torch.special.ndtr(normal_NF).unflatten(1, (self.size[0], -1))
         drawn_NCP = _with_edge(torch.full_like(chance_NCP, BLACK))
         brightest_N = drawn_NCP[:, 0, 0].clone()
@@ -126,9 +130,10 @@ class Pixelwise(Initialisable):
         with torch.no_grad():
             codes_NK = self.shapes.encode(images_NCHW)
             texture_NT = self.texture(images_NCHW, self.shapes.decode(codes_NK))
-            level_N1 = WOBBLE * torch.rand(len(codes_NK), 1, generator=stream)
+            level_N1 = MOST_NOISE * torch.rand(len(codes_NK), 1, generator=stream)
             noise_NK = level_N1 * torch.randn(codes_NK.shape, generator=stream)
-            shapes = self._shapes(codes_NK + noise_NK.to(codes_NK), texture_NT)
+            level_N1, noise_NK = level_N1.to(codes_NK), noise_NK.to(codes_NK)
+            shapes = self._shapes(codes_NK + noise_NK, texture_NT, level_N1)
             looked = self._look(shapes.flat_NCP, images_NCHW, LOOKED_AT, stream)
             byte_LSC = _bytes(looked.values_LSC)
             lower_LSC, upper_LSC = self.lower_B[byte_LSC], self.upper_B[byte_LSC]

@@ -145,24 +145,28 @@ REFINING_SAMPLES, DRAWING_SAMPLES = 200_000, 300_000
 the gate's measures; longer trainings sharpen, and of few images they begin to copy. Steps that draw
 pixels look at a part of each image, so they take more."""
 
-DENOISING = PhaseConfig(objective="denoising", fraction=0.3, learning_rate=2e-3, beta1=0.9)
-
 
 def mixture_gan(codec: ImageCodec, device: str, train_rows: int) -> Preset:
     """Return a mixture whose draws are denoised, then finished adversarially."""
     network, blocks = _mixture_network(codec, train_rows, REFINED_ROWS), Blocks(codec)
     latent = _numbers(codec, network) + blocks.h * blocks.w
-    return replace(
-        _denoised({"kind": "mixture-gan", **network}, latent, device),
+    return Preset(
+        network={"kind": "mixture-gan", "width": 64 if device == "cuda" else 32, **network},
+        latent=latent,
+        is_latent_free=False,
         phases=(
-            DENOISING.model_copy(update={"fraction": 0.4}),
+            PhaseConfig(objective="denoising", fraction=0.4, learning_rate=2e-3, beta1=0.9),
             PhaseConfig(objective="adversarial", fraction=0.6, beta1=0.0),
         ),
+        batch_size=64,
+        learning_rate=1e-3,
         gamma=MIXTURE_GAN_GAMMA * max(1.0, _values(codec) / SMALL_PICTURE),
         gamma_fall=1.0,
         penalty_interval=4,
         budget_samples=REFINING_SAMPLES,
         patience_ticks=14,
+        sampling_batch=256,
+        precision="bfloat16" if fast_bfloat16(device) else "float32",
     )
 
 
@@ -186,19 +190,6 @@ def autoregressive(codec: ImageCodec, device: str, train_rows: int) -> Preset:
         learning_rate=5e-3,
         beta1=0.9,
         budget_samples=DRAWING_SAMPLES,
-        sampling_batch=256,
-        precision="bfloat16" if fast_bfloat16(device) else "float32",
-    )
-
-
-def _denoised(network: Mapping[str, int | str], latent: int, device: str) -> Preset:
-    """Return what all share that begin from a mixture and its denoiser."""
-    return Preset(
-        network={**network, "width": 64 if device == "cuda" else 32},
-        latent=latent,
-        is_latent_free=False,
-        batch_size=64,
-        learning_rate=1e-3,
         sampling_batch=256,
         precision="bfloat16" if fast_bfloat16(device) else "float32",
     )

@@ -112,7 +112,7 @@ def test_training_learns_stripes_and_draws_them_by_class():
         optimizer.zero_grad()
     after = nats()
     assert after < before - 0.1 * SIDE * SIDE
-    assert after < SIDE * SIDE * math.log(40)
+    assert after < SIDE * SIDE * math.log(60), "of 256 values, with noise on the shapes"
 
     z_NZ = torch.randn(64, network.numbers, generator=numbers)
     with torch.no_grad():

@@ -13,13 +13,11 @@ from gan.images.networks.layers import initialise
 from gan.images.networks.logistics import Logistics
 from gan.images.networks.pixelwise import Pixelwise, code_count
 from gan.images.networks.shapes import DrawnShapes, ShapeMixture, ShapeSize
-from gan.images.networks.texture import ShapedImages, Texture
+from gan.images.networks.texture import BRIGHTEST, ShapedImages, Texture
 from gan.randomness import numpy_stream, stream
 
 SIDE = 8
 STRIPED, PLAIN = 0, 1
-BRIGHTEST = 9
-"""Place of the largest value among the numbers of a texture."""
 
 
 def stripes(rows, seed=0):
@@ -159,3 +157,15 @@ def test_the_value_that_most_images_share_is_drawn_as_often():
     assert bool((seen_NT[white_N, BRIGHTEST] == shared).all())
     assert float((drawn_NT[:, BRIGHTEST] == shared).float().mean()) == pytest.approx(0.75, abs=0.08)
     torch.testing.assert_close(drawn_NT.std(0), seen_NT.std(0), atol=0.15, rtol=0)
+
+
+def test_the_largest_value_is_the_one_that_the_texture_says():
+    codec = ImageCodec(height=8, width=8, channels=4)
+    network = built(codec, 100)
+    images = torch.full((3, 4, 8, 8), -1.0)
+    images[:2, :, 2, 2], images[:, :, 5, 5] = 0.8, -0.2
+    asked_N, brightest_N = torch.tensor([1.0, 0.5, 1.0]), torch.tensor([0.8, 0.8, -0.2])
+    made = network._as_bright(images, asked_N, brightest_N)
+    torch.testing.assert_close(made[:2, :3].amax((1, 2, 3)), asked_N[:2], atol=0.01, rtol=0)
+    assert float(made[2, :3].max()) < 0.2, "what is far from it stays far"
+    assert torch.equal(made[:, 3], images[:, 3])

@@ -35,6 +35,8 @@ VALUES_PER_CODE, ROWS_PER_CODE = 12, 20
 """Values and images, at least, for every component that stands for shapes."""
 FITTED_PIXELS = 30_000
 """What the linear prediction of each lattice is fitted on."""
+MOST_GAIN = 1.25
+"""By which a drawn image is made brighter, at most, so that it reaches what its texture says."""
 LEAST_CHANCE = 1e-7
 FAR = 1e3
 """Beyond every value."""
@@ -122,8 +124,16 @@ class Pixelwise(Initialisable):
                     value_N = logistics.quantile(chance_NCP[:, channel, at])
                     drawn_NCP[:, channel, at] = self.nearest_B[_bytes(value_N)]
                 brightest_N = brightest_N.maximum(drawn_NCP[:, :COLOURS, at].amax(1))
+        asked_N = self.texture.numbers(texture_NT)[:, texture.BRIGHTEST]
         images_NCHW: Tensor = drawn_NCP[:, :, :-1].unflatten(2, self.size[1:])
-        return images_NCHW
+        return self._as_bright(images_NCHW, asked_N, brightest_N)
+
+    def _as_bright(self, images_NCHW: Tensor, asked_N: Tensor, brightest_N: Tensor) -> Tensor:
+        """Return images whose largest value is the one asked for, where that is near."""
+        gain_N = (asked_N - BLACK) / (brightest_N - BLACK).clamp_min(LEAST_CHANCE)
+        gain_N = gain_N.clamp(1 / MOST_GAIN, MOST_GAIN)
+        colours = (images_NCHW[:, :COLOURS] - BLACK) * gain_N[:, None, None, None] + BLACK
+        return torch.cat([self.nearest_B[_bytes(colours)], images_NCHW[:, COLOURS:]], dim=1)
 
     def loss(self, images_NCHW: Tensor, group_N: Tensor, stream: torch.Generator) -> Tensor:
         """Return the mean nats per image, estimated at some of its pixels."""

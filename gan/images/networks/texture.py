@@ -12,7 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-NUMBERS = 12
+NUMBERS, BRIGHTEST = 12, 9
+"""How many there are, and which one is the largest value of an image."""
 KNOTS = 33
 """Of the distribution of each number over real images; the outermost lie inside its range."""
 TINY = 1e-12
@@ -74,14 +75,19 @@ class Texture(nn.Module):
         """Return textures as images of these shapes and groups have them."""
         own_NT = (self.factor_GTT[group_N] @ normal_NT[:, :, None])[:, :, 0]
         drawn_NT = codes_NK @ self.weight_KT + self.mean_GT[group_N] + own_NT
-        place_TN = (torch.special.ndtr(drawn_NT).T * KNOTS - 0.5).clamp(0, KNOTS - 1)
+        numbers_TN = self.numbers(drawn_NT).T.contiguous()
+        texture_NT: Tensor = torch.special.ndtri(self._ranks(numbers_TN, 0.5)).T
+        return texture_NT
+
+    def numbers(self, texture_NT: Tensor) -> Tensor:
+        """Return the numbers that normal scores stand for, `numbers_NT`."""
+        place_TN = (torch.special.ndtr(texture_NT).T * KNOTS - 0.5).clamp(0, KNOTS - 1)
         below_TN = place_TN.long().clamp_max(KNOTS - 2)
         lower_TN, upper_TN = (
             self.knots_TQ.gather(1, index_TN) for index_TN in (below_TN, below_TN + 1)
         )
-        numbers_TN = lower_TN + (place_TN - below_TN) * (upper_TN - lower_TN)
-        texture_NT: Tensor = torch.special.ndtri(self._ranks(numbers_TN, 0.5)).T
-        return texture_NT
+        numbers_NT: Tensor = (lower_TN + (place_TN - below_TN) * (upper_TN - lower_TN)).T
+        return numbers_NT
 
     def start(self) -> None:
         """Know nothing, until it is measured."""

@@ -29,7 +29,7 @@ LOOKED_AT = 8
 MOST_NOISE, TRUSTED_NOISE = 0.6, 0.15
 """Noise on codes in training, in their standard deviations, at most; and what codes that were drawn
 are said to have, which have none but are not exact either (Ho et al., "Cascaded diffusion models",
-JMLR 2022, section 4.2)."""
+JMLR 2022, section 4)."""
 FEWEST_CODES, MOST_CODES = 16, 128
 VALUES_PER_CODE, ROWS_PER_CODE = 12, 20
 """Values and images, at least, for every component that stands for shapes."""

@@ -1,9 +1,11 @@
 """Series beside their peers in one run: SDV's PAR, DoppelGANger, and our two presets.
 
-    python -m benchmarks.series panel.csv --entity item --time date --label store_kind --cpu-s 180
+    python -m benchmarks.series panel.csv --entity item --time date --label store_kind --cpu-s 60
+    python -m benchmarks.series aeon:ItalyPowerDemand --label label --cpu-s 60
 
 Every maker has the same training entities and processor seconds; the product's judge compares what
-it makes with the holdout. Prints rows of the table in series.md.
+it makes with the holdout. `aeon:NAME` is a real set that the package aeon has with it. Prints rows
+of the table in series.md and stores them.
 """
 
 import argparse
@@ -13,6 +15,7 @@ import math
 import sys
 import tempfile
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +24,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.against_ctgan import child
 from benchmarks.series_makers import MAKERS, SHOPS, prepared_for
+from benchmarks.timing import RESULTS, machine
 from flows.recipe import Recipe
 from gan.modalities import Options, Splits
 from gan.report import Evaluation
@@ -100,6 +104,37 @@ def available() -> list[str]:
     return [name for name in MAKERS if name != "par" or not absent]
 
 
+def located(uri: str) -> str:
+    """Return where the files of a set lie.
+
+    Raises:
+        ModuleNotFoundError: aeon, whose set it is, is not installed.
+    """
+    if not uri.startswith("aeon:"):
+        return uri
+    found = importlib.util.find_spec("aeon")
+    if found is None or found.origin is None:
+        msg = f"{uri} is a set of the package aeon: pip install aeon"
+        raise ModuleNotFoundError(msg)
+    name = uri.removeprefix("aeon:")
+    return str(Path(found.origin).parent / "datasets" / "data" / name / f"{name}_T*.ts")
+
+
+def store(uri: str, cpu_s: float, page: dict[str, Any]) -> Path:
+    """Store the numbers of all makers beside those of other benchmarks."""
+    name = Path(uri.removeprefix("aeon:")).stem
+    stored = {
+        "benchmark": f"series, {name}: {cpu_s:g} processor seconds of training each",
+        "machine": machine(),
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+        "results": page,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"series-{name.lower()}.json"
+    path.write_text(json.dumps(stored, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
 def tiny(_: Path) -> dict[str, Any]:
     """Judge DoppelGANger after a moment of training on made-up shops."""
     options = Options(halves=2, replicates=2, cap=40)
@@ -107,7 +142,7 @@ def tiny(_: Path) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Compare and print."""
+    """Compare, print, store."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("uri")
     parser.add_argument("--entity")
@@ -116,8 +151,10 @@ def main() -> int:
     parser.add_argument("--cpu-s", type=float, default=180)
     parser.add_argument("--makers", nargs="*", choices=MAKERS, default=available())
     given = parser.parse_args()
-    source = {"uri": given.uri, "entity": given.entity, "time": given.time, "label": given.label}
-    compare({**source, "modality": "series"}, given.makers, given.cpu_s, Options())
+    source = {"entity": given.entity, "time": given.time, "label": given.label}
+    source |= {"uri": located(given.uri), "modality": "series"}
+    page = compare(source, given.makers, given.cpu_s, Options())
+    store(given.uri, given.cpu_s, page)
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from flows.evaluate import class_names_of
 from flows.job import Job
 from flows.progress import Meter
-from gan.report import Figure
+from gan.report import ENDS, Figure
 from storage.records.schema import class_title
 from storage.sources.prepared import Prepared
 
@@ -48,13 +48,17 @@ class Shown:
 
 
 def say_trained(job: Job, result: "TrainResult") -> None:
-    """Say what of the processor the training had, and that the machine was busy where it was."""
+    """Say what the training took, why it ended, what is kept, and that the machine was busy."""
     threads = f"{result.threads} thread{'s' * (result.threads > 1)}"
     devices = result.device if result.ranks == 1 else f"{result.ranks} x {result.device}"
     job.reporter.say(
         f"Trained on {devices}: {result.samples_seen:,} samples, {result.cpu_s:,.0f} CPU s "
         f"in {result.seconds:,.0f} s with {threads}"
     )
+    ended = [event.text for event in result.events if event.kind in ENDS]
+    if ended:
+        text = "; ".join(ended)
+        job.reporter.say(f"{text[:1].upper()}{text[1:]}")
     for event in result.events:
         if event.kind == "machine":
             job.reporter.say(f"Note: {event.text}")

@@ -16,7 +16,7 @@ import yaml
 
 from flows.cli.check import REFUSALS, describe
 from flows.cli.output import Output
-from flows.errors import DONE, RecipeError
+from flows.errors import DONE, RecipeError, presentable
 from flows.job import opened
 from flows.nightly import prepare
 from flows.progress import make_reporter
@@ -364,14 +364,18 @@ def _class_lines(class_counts: Mapping[str, list[list[Any]]], names: Sequence[st
     return [f"{len(totals)} classes: {', '.join(shown)}{more}"]
 
 
-PLAIN: Final[dict[str, Any]] = {"allow_unicode": True, "width": float("inf")}
-
-
 def _flow(value: Mapping[str, Any]) -> str:
-    text = yaml.safe_dump(dict(value), default_flow_style=True, sort_keys=False, **PLAIN)
-    return str(text).strip()
+    return _yaml(dict(value)).strip()
 
 
 def _scalar(value: Any) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, **PLAIN)
-    return str(text).split("\n")[0]
+    return _yaml(value).split("\n")[0]
+
+
+def _yaml(value: Any) -> str:
+    """Return a value as YAML; letters that no terminal is shown are written as escapes."""
+    form: dict[str, Any] = {"default_flow_style": True, "sort_keys": False, "width": float("inf")}
+    text = str(yaml.safe_dump(value, allow_unicode=True, **form))
+    if presentable(text) == text:
+        return text
+    return str(yaml.safe_dump(value, **form))

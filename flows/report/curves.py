@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flows.report.charts import BOX, curve_path, x_scale, y_scale
-from flows.report.html import Html, Scale, compact, element, finite, number, words
+from flows.report.html import Html, compact, element, number, words
+from flows.report.line_charts import curve_path, x_scale, y_scale
 from flows.report.markdown import picture
+from flows.report.scales import BOX, Scale, finite
 from gan.report import Figure, Report
 from storage.lake.markdown import plain
 

@@ -5,9 +5,11 @@ import binascii
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from flows.report.charts import bars, bars_key, lines, panels
+from flows.report.bar_charts import bars, bars_key
 from flows.report.html import Html, cut, element, escape, fold, join, number, short
+from flows.report.line_charts import lines
 from flows.report.maps import WIDE, heatmap, scatter
+from flows.report.panel_charts import panels
 from gan.report import Figure
 
 _PICTURE_WIDTH, _PICTURE_HEIGHT = 640, 480

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from flows.report.charts import BOX
 from flows.report.html import Html, element, instant, join, number
 from flows.report.lift import OUTCOME_OF, TITLE
 from flows.report.page import document
+from flows.report.scales import BOX
 from flows.report.verdict import OUTCOMES, VERDICTS
 from gan.report import Outcome
 from storage.records.modalities import words_of

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from flows.report.charts import bars
+from flows.report.bar_charts import bars
 from flows.report.figures import table
 from flows.report.html import Html, element, fold, folds
 from flows.report.lift import EFFECT_COLUMNS, GROUP_COLUMNS, TITLE, EffectRow, LiftView

@@ -64,10 +64,14 @@ def _use(view: VerdictView) -> Answer:
 def _purpose(view: VerdictView) -> Answer:
     if not any(one.aspect for one in view.reasons):
         return _unsaid(PURPOSE, "metrics", view)
-    alike, learnt = _of(view, "fidelity", "validity"), _of(view, "usefulness")
-    outcome = worst((*alike, *learnt))
-    parts = [f"Like real records: {_met(alike)}", f"models that learn from them: {_met(learnt)}"]
-    lost = [one for one in (*alike, *learnt) if one.outcome in DECIDING]
+    alike, valid, learnt = (_of(view, one) for one in ("fidelity", "validity", "usefulness"))
+    outcome = worst((*alike, *valid, *learnt))
+    parts = [
+        f"Like real records: {_met(alike)}",
+        *([f"valid records: {_met(valid)}"] if valid else []),
+        f"models that learn from them: {_met(learnt)}",
+    ]
+    lost = [one for one in (*alike, *valid, *learnt) if one.outcome in DECIDING]
     more = f". Not as in real records, or unknown: {_names(lost)}" if lost else ""
     return Answer(
         question=PURPOSE,

@@ -5,6 +5,7 @@ on numbers of records; the gate's own rule says whether anything can be known fr
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,25 +49,24 @@ def foresee(foreseen: Foreseen, metrics: Sequence[MetricEntry], config: GateConf
         config: the recipe's gate.
     """
     reasons = [too_few_reason(item) for item in foreseen.too_few]
-    for item, sampled in (
+    items = (
         *((item, False) for item in foreseen.reals),
         *((item, True) for item in foreseen.sampled),
-    ):
+    )
+    names = Counter(item.metric.name for item, _ in items)
+    for item, sampled in items:
         entry, ceiling = entry_of(item.metric, metrics), item.metric.ceiling
         if entry is None or not entry.limits or ceiling is None:
             continue
         share = real_pass_share(item, entry.bounds(ceiling.value))
         if share + (_margin(item, share) if sampled else 0.0) < config.real_pass_share:
+            name, scope = item.metric.name, item.metric.scope
             text = (
-                f"{item.metric.name} cannot be known from {foreseen.holdout_rows} holdout records, "
-                f"because real data itself would pass in only {'about ' * sampled}{share:.0%} of "
-                "cases"
+                f"{name}{f' ({scope})' if names[name] > 1 else ''} cannot be known from "
+                f"{foreseen.holdout_rows} holdout records, because real data itself would pass in "
+                f"only {'about ' * sampled}{share:.0%} of cases"
             )
-            reasons.append(
-                Reason(
-                    metric=item.metric.name, scope=item.metric.scope, outcome="unknown", text=text
-                )
-            )
+            reasons.append(Reason(metric=name, scope=scope, outcome="unknown", text=text))
     unknown = tuple(sorted({reason.metric for reason in reasons}))
     hidden = hidden_metrics(unknown, metrics, config)
     return Foresight(reasons=tuple(reasons), hidden=hidden)

@@ -59,7 +59,7 @@ from storage.records.series import (
 
 Array = np.ndarray[Any, Any]
 
-VERSION: Final = "ganmill-series-codec/2"
+VERSION: Final = "ganmill-series-codec/3"
 PART: Final = 4_000_000
 """Values that are encoded at once."""
 MOST_FITTED: Final = 10_000_000

@@ -15,6 +15,7 @@ import pyarrow as pa
 from gan.errors import ConfigError, SnapshotError
 from gan.protocols import Repaired, Resample, ShardRequest
 from gan.tables.chains import Chains
+from gan.tables.columns.calendar import CalendarNumeric, find_calendars
 from gan.tables.columns.derived import Constant, Key, Sum
 from gan.tables.columns.discrete_rules import Band, Conditional, Lookup, check_texts
 from gan.tables.columns.fit import fit_columns, label_classes
@@ -40,7 +41,8 @@ KEPT_METADATA = b"ganmill-"
 """Metadata of the schema whose key starts so is given back with the records."""
 
 MODELLED: Mapping[str, type[Any]] = {
-    kind.type_name: kind for kind in (RelativeNumeric, Joint, Levels, Numeric, Presence)
+    kind.type_name: kind
+    for kind in (RelativeNumeric, CalendarNumeric, Joint, Levels, Numeric, Presence)
 }
 """Name in JSON → class."""
 DERIVED: Mapping[str, type[Any]] = {
@@ -88,7 +90,8 @@ class TableCodec(Vocabularies):
         columns, derived = fit_columns(records, label)
         uniques = [each for each in metadata.constraints if each.kind == "unique"]
         fixed = [str(label), *(name for each in uniques for name in each.columns)]
-        columns = find_neighbours(columns, records, metadata.min_group, fixed)
+        calendars = find_calendars(columns, records, metadata.min_group, fixed)
+        columns = find_neighbours(columns, records, metadata.min_group, fixed, calendars)
         cells_ND = np.stack([column.encode(records) for column in columns], axis=1)
         arrow = records.schema.metadata or {}
         kept = {key: text for key, text in arrow.items() if key.startswith(KEPT_METADATA)}

@@ -107,7 +107,7 @@ def decide(state: TrainState, assessment: Assessment | None) -> None:
             f"{progress.copies_reference:.3f} of the first full coverage"
         )
     elif in_last_phase and out_of_patience:
-        progress.stopped = f"no better snapshot for {waited} samples"
+        progress.stopped = f"no better snapshot for {waited:,} samples"
     elif is_spent(state.config, progress.spent):
         progress.stopped = "the budget is used up"
     if progress.stopped is None:

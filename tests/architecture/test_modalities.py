@@ -19,7 +19,7 @@ BUILT_ON = {"series": "tables"}
 """A modality → the one whose code its own may import: series are tables of steps."""
 CHARTS = {
     "series": {
-        "flows/report/charts.py",
+        "flows/report/line_charts.py",
         "flows/report/curves.py",
         "flows/report/nights.py",
         "flows/report/tuning.py",

@@ -245,3 +245,12 @@ def test_what_draws_alone_would_decide_is_not_foreseen():
         assert len(sampled.reasons) == said
         exact = foresee(Foreseen(holdout_rows=9, reals=(item,)), (entry,), GateConfig())
         assert len(exact.reasons) == 1
+
+
+def test_metrics_of_one_name_are_told_apart():
+    entry = next(entry for entry in METRICS if entry.name == "copies")
+    ceiling, draws = Ceiling(value=0.05, low=0.05, high=0.05), [0.0, 1.0]
+    both = tuple(real_as_candidate("copies", 2, ceiling, draws, scope=s) for s in ("a", "b"))
+    found = foresee(Foreseen(holdout_rows=9, reals=both), (entry,), GateConfig())
+    starts = [one.text.partition(" cannot")[0] for one in found.reasons]
+    assert starts == ["copies (a)", "copies (b)"]

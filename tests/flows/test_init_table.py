@@ -272,6 +272,15 @@ def test_rows_of_one_person_are_split_together(capsys):
     assert execute(["check", "made.yaml"]) == 0
 
 
+def test_few_rows_that_hinder_series_are_told(capsys):
+    days = pd.date_range("2024-01-01", periods=10).strftime("%Y-%m-%d")
+    rows = [(f"P{p:03}", day, DRAW.integers(50, 90)) for p in range(60) for day in days]
+    rows += [*rows[:5], ("P001", None, 60)]
+    pd.DataFrame(rows, columns=["patient", "day", "rate"]).to_csv("twice.csv", index=False)
+    text, _ = printed(capsys, "twice.csv")
+    assert "6 of 606 rows have no day, or one that another row of the same patient has" in text
+
+
 @pytest.mark.parametrize(
     ("columns", "entity"),
     [
@@ -326,3 +335,14 @@ def test_settings_of_one_section_stand_together_and_globs_add_up(capsys, custome
     for globs in (["*.cr2"], ["masks/", "*.cr2"]):
         apply_proposal(raw, Proposal(setting="source.exclude", value=globs, why=""))
     assert raw == {"source": {"exclude": ["junk/", "*.cr2", "masks/"]}}
+
+
+def test_a_name_with_letters_that_no_terminal_is_shown_is_one_that_check_finds(capsys):
+    names = ["a\u202eb", "c\x07d", "e\nf", "ü"]
+    columns = {name: DRAW.integers(0, 9, ROWS) for name in names}
+    pq.write_table(pa.table(columns), "steering.parquet")
+    text, recipe = printed(capsys, "steering.parquet")
+    assert "\u202e" not in text
+    assert "name: ü" in text
+    assert {one["name"] for one in recipe["source"]["columns"]} == set(names)
+    assert execute(["check", "made.yaml"]) == 0

@@ -12,8 +12,8 @@ from storage.lake.synthesis import resolve
 from storage.sources.prepared import Prepared
 
 NIGHT, NEXT = date(2026, 11, 21), date(2026, 11, 22)
-TRAIN_KEY = "ee39a8600e677943ba3757f5d790c202f1267173a59f936b894b4242a48434ba"
-RUN_KEY = "405759f208b3e3ffe956da1f49e19cba0077952809a1d2e2e26f800730bcbe1e"
+TRAIN_KEY = "05dfc4707de521930e00a07b130a3a2ad7a9b775ff0a579bff94a946761c894a"
+RUN_KEY = "6469dff09084e221c12283fe1d0d39de4ece4819c9c99c8a55646039744ba459"
 MINIMAL = {"name": "mine", "source": {"uri": "example:digits"}}
 TRAINING = [
     {"seed": 1},
@@ -131,7 +131,7 @@ def test_what_decides_the_shards_changes_the_run_key(change):
     assert keys(change)[0] == BASE[0]
 
 
-FILL_KEY = "e9e07ea254aac437820a64fb4bcf181ffcb28a74311542f09b197f2b0aea71a0"
+FILL_KEY = "8cd18a875a6e3c663f51c93bb7ef644c62a28deeb2604fa5236fceb58198b77a"
 
 
 def test_to_fill_up_the_training_split_is_what_fill_was_and_all_else_is_another_run():

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from flows import train_view
-from flows.train_view import final_figures
+from flows.train_view import final_figures, say_trained
 from gan.report import Figure
 
 STRIP = Figure(id="strip", section="inside", caption="c", alt="a", kind="lines", data={})
@@ -25,6 +25,21 @@ def test_a_figure_that_needs_too_much_memory_is_left_out(tmp_path, monkeypatch, 
 def test_any_other_error_is_one(tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match="shapes differ"):
         ended_with(RuntimeError("shapes differ"), tmp_path, monkeypatch)
+
+
+def test_why_a_training_ended_is_said():
+    said = []
+    events = [
+        SimpleNamespace(kind="overfit", text="augmentation changes more"),
+        SimpleNamespace(kind="stop", text="training stopped: no better snapshot for 9 samples"),
+        SimpleNamespace(kind="choice", text="the snapshot of 4 samples is kept"),
+    ]
+    took = {"threads": 1, "ranks": 1, "device": "cpu", "samples_seen": 9, "cpu_s": 1, "seconds": 2}
+    job = SimpleNamespace(reporter=SimpleNamespace(say=said.append))
+    say_trained(job, SimpleNamespace(events=events, **took))
+    assert said[1:] == [
+        "Training stopped: no better snapshot for 9 samples; the snapshot of 4 samples is kept"
+    ]
 
 
 def ended_with(error, folder, monkeypatch):

@@ -16,6 +16,7 @@ from torch import Tensor
 from gan.errors import DataError
 from gan.series.columns.entities import rows_of_entities
 from gan.series.columns.relations import (
+    LOG_UNIT,
     MOST_APART,
     Addend,
     History,
@@ -47,6 +48,9 @@ RATIO_SHARE, MOST_RATIOS = 0.03, 12
 FEWEST_LEVELS: Final = 8
 """In a category of fewer levels the network sees what stays without a code for it."""
 SHARE_DECIMALS: Final = 6
+NARROWER: Final = 2.0
+"""So many times as narrow is what is added to sums ÷ the first value as what is added, to be coded
+so: the middle eight tenths, as logarithms."""
 SAMPLE: Final = 400_000
 """Evidence is sought in about so many values."""
 
@@ -182,7 +186,23 @@ class Search:
         if offsets is None:
             return [relation]
         free = Relation(reference="sum", addend=best[1], offsets=offsets)
-        return [relation, *self._lots(best[1]), free]
+        scaled = self._of_first(best[1], others, reference)
+        return [relation, *self._lots(best[1]), *scaled, free]
+
+    def _of_first(self, addend: Addend, others_NL: Tensor, reference_NL: Tensor) -> list[Relation]:
+        """Return codes of what is added ÷ the first value, where that says far more of it."""
+        first_NL = self.seen.history.first[..., self.index]
+        empty = Relation(reference="sum", addend=addend, of_first=True)
+        apart_NL, sayable_NL = empty.apart(self.units, reference_NL, first_NL)
+        steps_NL = others_NL & sayable_NL
+        if 2 * int(steps_NL.sum()) < int(others_NL.sum()) or not self._held(steps_NL):
+            return []
+        plain = (self.units - reference_NL)[steps_NL].log().numpy() / LOG_UNIT
+        spreads = [np.ptp(np.quantile(e, (0.1, 0.9))) for e in (apart_NL[steps_NL].numpy(), plain)]
+        if NARROWER * spreads[0] > spreads[1]:
+            return []
+        offsets = self.offsets(steps_NL, apart_NL, whole=True)
+        return [] if offsets is None else [replace(empty, offsets=offsets)]
 
     def _summed(self, addend: Addend) -> tuple[Tensor, Tensor]:
         seen = self.seen
@@ -236,8 +256,9 @@ class Search:
     def _factors(self, steps_NL: Tensor) -> list[Relation]:
         """Return codes of factors, for what changes by none of the exact ratios."""
         empty = Relation(reference="last", relative=True)
-        apart_NL, sayable_NL = empty.apart(self.units, self.last)
-        by_chance, _ = empty.apart(self.other[steps_NL[self.known]], self.last[steps_NL])
+        apart_NL, sayable_NL = empty.apart(self.units, self.last, self.last)
+        last = self.last[steps_NL]
+        by_chance, _ = empty.apart(self.other[steps_NL[self.known]], last, last)
         near, chance = (
             float((each.abs() <= MOST_APART / 2).float().mean())
             for each in (apart_NL[steps_NL], by_chance)

@@ -13,10 +13,11 @@ Shapes: N entities, L steps of the longest, D variables, M steps of all that cou
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gan.series.columns.evidence import SAMPLE, ObservedUnits, Search
 from gan.series.columns.relations import Prediction, Relation, Term
@@ -26,7 +27,14 @@ from gan.tables.columns.numeric import Numeric
 Array = np.ndarray[Any, Any]
 
 LAGS: Final = 3
-"""Last values of every variable that a prediction may be of."""
+"""Last values of every other variable that a prediction may be of."""
+OWN_LAGS: Final = (3, 6, 12)
+"""Last values of its own. What is left beside a prediction from too few goes with what was left the
+step before, which is too small for the network to see in the values: series of thousands of steps
+that are drawn without it swing farther and farther."""
+STEPS_PER_LAG, NEARER = 64, 0.9
+"""More than the fewest need series of so many steps for each, in the median, and a median distance
+to the prediction that is so much of the one before."""
 MOST_TERMS: Final = 24
 STEPS_PER_TERM: Final = 50
 SHARPER: Final = 2.0
@@ -38,7 +46,8 @@ MOST_EXACT: Final = 0.5
 HUBER: Final = 4.5
 """Median distances beyond which a step counts less."""
 PASSES: Final = 4
-RIDGE: Final = 1e-5
+RIDGE, LONG_RIDGE = 1e-5, 1e-7
+"""Of predictions, and of those that many last values of long series may be in."""
 DIGITS: Final = 6
 """Of a weight that is kept."""
 
@@ -55,14 +64,16 @@ def with_predictions(
     """
     every = max(units_NLD.size // SAMPLE, 1)
     units = torch.from_numpy(np.ascontiguousarray(units_NLD[::every]))
-    seen = ObservedUnits.of(units, LAGS)
+    typical = float((units != MISSING).any(-1).sum(1).median())
+    lags = [each for each in OWN_LAGS if each == OWN_LAGS[0] or each * STEPS_PER_LAG <= typical]
+    seen = ObservedUnits.of(units, lags[-1])
     numbers = [index for index, each in enumerate(variables) if each.is_number]
     found = []
     for index, (variable, group) in enumerate(zip(variables, groups, strict=True)):
         relation = None
         if _may_follow(variable):
             search = Search(index, variable, seen, group)
-            relation = _predicted(search, [other for other in numbers if other != index])
+            relation = _predicted(search, [other for other in numbers if other != index], lags)
         if relation is not None:
             others = [each for each in variable.relations if each.offsets is None]
             variable = replace(variable, relations=(*others, relation))  # noqa: PLW2901
@@ -80,33 +91,66 @@ def _may_follow(variable: Variable) -> bool:
     return float(exact.sum()) < MOST_EXACT
 
 
-def _predicted(search: Search, others: Sequence[int]) -> Relation | None:
+class _Fit(NamedTuple):
+    """A prediction, how far values are from it, and how far in the median."""
+
+    prediction: Prediction
+    apart_NL: Tensor
+    near_NL: Tensor
+    """The steps that it is for and has all terms of."""
+    usual: float
+
+
+def _predicted(search: Search, others: Sequence[int], lags: Sequence[int]) -> Relation | None:
     """Return the relation to a prediction; None where it is not near enough."""
     steps_NL = search.known & ~_said_otherwise(search)
-    values_M = search.units[steps_NL].numpy()
-    if len(values_M) < 2 * STEPS_PER_TERM:
+    fit_NL = steps_NL.clone()
+    if len(lags) > 1:  # what lies before the first step is no value
+        fit_NL[:, : lags[-1]] = False
+    if int(fit_NL.sum()) < 2 * STEPS_PER_TERM:
         return None
-    terms = [Term(search.index, lag, 0.0) for lag in range(1, LAGS + 1)]
+    found = _fit(search, others, lags[0], steps_NL, fit_NL, long=len(lags) > 1)
+    for more in lags[1:]:
+        longer = _fit(search, others, more, steps_NL, fit_NL, long=True)
+        if longer.usual > NEARER * found.usual:
+            break
+        found = longer
+    random = float((search.units[search.known] - search.other).abs().median())
+    if not 0 < SHARPER * found.usual <= random:
+        return None
+    within = FARTHEST * found.usual
+    offsets = search.offsets(found.near_NL & (found.apart_NL.abs() <= within), found.apart_NL)
+    if offsets is None:
+        return None
+    return Relation(
+        reference="predicted", offsets=offsets, prediction=found.prediction, within=within
+    )
+
+
+def _fit(
+    search: Search,
+    others: Sequence[int],
+    lags: int,
+    steps_NL: Tensor,
+    fit_NL: Tensor,
+    *,
+    long: bool,
+) -> _Fit:
+    """Return the prediction from so many last values of its own, of the steps to fit."""
+    terms = [Term(search.index, lag, 0.0) for lag in range(1, lags + 1)]
     terms += [Term(other, lag, 0.0) for other in others for lag in range(1, LAGS + 1)]
     terms += [Term(other, 0, 0.0) for other in others if other < search.index]
-    inputs_MF = _inputs(search, terms, steps_NL)
-    prediction = _fitted(inputs_MF, values_M, terms)
+    inputs_MF, ridge = _inputs(search, terms, fit_NL), LONG_RIDGE if long else RIDGE
+    prediction = _fitted(inputs_MF, search.units[fit_NL].numpy(), terms, ridge)
     reference, known = prediction.of(
         search.seen.history, search.seen.units_NLD, search.seen.present_NLD
     )
     own = search.variable.own
-    if isinstance(own, Numeric) and own.decimals is not None:
-        reference = reference.round()
     apart = search.units - reference
     usual = float(apart[steps_NL & known].abs().median())
-    random = float((search.units[search.known] - search.other).abs().median())
-    if not 0 < SHARPER * usual <= random:
-        return None
-    within = FARTHEST * usual
-    offsets = search.offsets(steps_NL & known & (apart.abs() <= within), apart)
-    if offsets is None:
-        return None
-    return Relation(reference="predicted", offsets=offsets, prediction=prediction, within=within)
+    if isinstance(own, Numeric) and own.decimals is not None:
+        apart = search.units - reference.round()
+    return _Fit(prediction, apart, steps_NL & known, usual)
 
 
 def _said_otherwise(search: Search) -> Any:
@@ -136,14 +180,14 @@ def _inputs(search: Search, terms: Sequence[Term], steps_NL: Any) -> Array:
     return torch.stack(columns, dim=1).numpy()
 
 
-def _fitted(inputs_MF: Array, values_M: Array, terms: Sequence[Term]) -> Prediction:
+def _fitted(inputs_MF: Array, values_M: Array, terms: Sequence[Term], ridge: float) -> Prediction:
     """Return the prediction of the terms that say most."""
-    weights_F, constant = _least_squares(inputs_MF, values_M)
+    weights_F, constant = _least_squares(inputs_MF, values_M, ridge)
     spread_F = inputs_MF.std(0)
     most = min(MOST_TERMS, max(len(values_M) // STEPS_PER_TERM, 1))
     chosen = np.argsort(-np.abs(weights_F * spread_F), kind="stable")[:most]
     chosen = np.sort(chosen[spread_F[chosen] > 0])
-    weights_F, constant = _least_squares(inputs_MF[:, chosen], values_M)
+    weights_F, constant = _least_squares(inputs_MF[:, chosen], values_M, ridge)
     kept = [
         Term(terms[at].variable, terms[at].lag, _rounded(weight))
         for at, weight in zip(chosen.tolist(), weights_F.tolist(), strict=True)
@@ -155,7 +199,7 @@ def _rounded(number: float) -> float:
     return float(f"{number:.{DIGITS}g}")
 
 
-def _least_squares(inputs_MF: Array, values_M: Array) -> tuple[Array, float]:
+def _least_squares(inputs_MF: Array, values_M: Array, ridge: float) -> tuple[Array, float]:
     """Return weights and constant; steps that are far off count less."""
     middle_F, spread_F = inputs_MF.mean(0), inputs_MF.std(0)
     spread_F = np.where(spread_F > 0, spread_F, 1.0)
@@ -166,7 +210,7 @@ def _least_squares(inputs_MF: Array, values_M: Array) -> tuple[Array, float]:
         center_F = np.average(scaled_MF, axis=0, weights=count_M)
         away_MF = scaled_MF - center_F
         weighed_MF = away_MF * count_M[:, None]
-        square_FF = weighed_MF.T @ away_MF + RIDGE * len(values_M) * np.eye(len(spread_F))
+        square_FF = weighed_MF.T @ away_MF + ridge * len(values_M) * np.eye(len(spread_F))
         weights_F = np.linalg.solve(square_FF, weighed_MF.T @ (values_M - middle))
         off_M = np.abs(values_M - middle - away_MF @ weights_F)
         far = HUBER * max(float(np.median(off_M)), 1e-12)

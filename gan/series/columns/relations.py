@@ -8,7 +8,8 @@ behind them codes of its relations to a reference, which the values before decid
     same     the last value
     back     the last other value before that
     sum      the last value plus or minus another variable of this step, or of the last one
-    lot      such a sum plus what was added to it the last time that something was
+    lot      such a sum plus what was added to it the last time that something was; or plus a factor
+             of the first value, where lots are as large as an entity is
     change   the last value plus a difference, or times a factor
     predicted  a linear prediction from the last values of all variables and from those of this step
                that are drawn before, plus a difference (a vector autoregression: Lütkepohl, "New
@@ -110,6 +111,8 @@ class Relation:
     """Of what is predicted."""
     within: float = np.inf
     """Units that a value differs from its prediction, at most."""
+    of_first: bool = False
+    """Whether the codes are of differences ÷ the first value: their logarithms, in `LOG_UNIT`."""
 
     @property
     def codes(self) -> int:
@@ -118,17 +121,19 @@ class Relation:
             return self.offsets.codes
         return max(len(self.ratios), 1)
 
-    def apart(self, units: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
+    def apart(self, units: Tensor, reference: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
         """Return how far values are from the reference, and where that can be said."""
+        if self.of_first:
+            return _log_ratio(units - reference, first)
         if not self.relative:
             return units - reference, torch.ones_like(units, dtype=torch.bool)
-        both = (units > 0) & (reference > 0)
-        ratio = torch.where(both, units, 1.0) / torch.where(both, reference, 1.0)
-        apart = (ratio.log() / LOG_UNIT).round()
+        apart, both = _log_ratio(units, reference)
         return apart, both & (apart.abs() <= MOST_APART)
 
-    def moved(self, reference: Tensor, apart: Tensor) -> Tensor:
+    def moved(self, reference: Tensor, apart: Tensor, first: Tensor) -> Tensor:
         """Return the values that are so far from the reference."""
+        if self.of_first:
+            return reference + (first * (apart * LOG_UNIT).exp()).round()
         if not self.relative:
             return reference + apart
         return (reference * (apart * LOG_UNIT).exp()).round()
@@ -149,6 +154,7 @@ class Relation:
             "reach": _finite(self.reach),
             "prediction": None if self.prediction is None else list(self.prediction),
             "within": _finite(self.within),
+            "of_first": self.of_first,
         }
 
     @classmethod
@@ -166,7 +172,15 @@ class Relation:
             if predicted is None
             else Prediction(predicted[0], tuple(Term(*each) for each in predicted[1])),
             within=np.inf if data["within"] is None else data["within"],
+            of_first=data["of_first"],
         )
+
+
+def _log_ratio(above: Tensor, below: Tensor) -> Pair:
+    """Return logarithms of ratios in `LOG_UNIT`, and where both numbers are positive."""
+    both = (above > 0) & (below > 0)
+    ratio = torch.where(both, above, 1.0) / torch.where(both, below, 1.0)
+    return (ratio.log() / LOG_UNIT).round(), both
 
 
 def _finite(number: float) -> float | None:
@@ -186,6 +200,8 @@ class History(NamedTuple):
     lot: Tensor
     """What was last added to a running sum beside its addend."""
     has_lot: Tensor
+    first: Tensor
+    """The first value that was not missing."""
     recent: Tensor
     """The last P values, the newest first: (N, L, D, P). What is missing is the one before it, what
     is before the first value is the first."""
@@ -210,7 +226,8 @@ def history_of(units_NLD: Tensor, present_NLD: Tensor, addends: Addends, lags: i
     back, has_back = _before(last, torch.where(changes_NLD, steps, -1))
     none = torch.zeros_like(last), torch.zeros_like(has_last)
     recent = _recent(units_NLD, present_NLD, lags)
-    history = History(last, has_last, back, has_back, *none, recent)
+    first = units_NLD.gather(1, present_NLD.int().argmax(1, keepdim=True)) * has_last
+    history = History(last, has_last, back, has_back, *none, first, recent)
     if not any(addends):
         return history
     lots, found = added_lots(history, units_NLD, present_NLD, addends)
@@ -292,5 +309,6 @@ def next_history(
         history.has_back | changed_ND,
         torch.where(found_ND, lots_ND, history.lot),
         history.has_lot | found_ND,
+        torch.where(history.has_last, history.first, last_ND * present_ND),
         recent_NDP,
     )

@@ -28,6 +28,8 @@ MISSING: Final = -(2.0**60)
 """The unit of a missing value."""
 FARTHEST: Final = 3.0
 """Scores lie within ± so many."""
+FEW_CODES: Final = 8
+"""Variables of no more codes are states, which last."""
 KEPT_SHARE: Final = 0.05
 """A value that so many steps hold keeps its own code where it lies beside the reference."""
 OWN: Mapping[str, type[Any]] = {kind.type_name: kind for kind in (Levels, Numeric)}
@@ -76,9 +78,16 @@ class Variable:
     @property
     def only_grows(self) -> bool:
         """Whether nothing but the addend is ever taken from its running sum."""
-        offsets = [each.offsets for each in self.relations if each.addend is not None]
+        sums = (each for each in self.relations if each.addend is not None and not each.of_first)
+        offsets = [each.offsets for each in sums]
         numbers = (pc.min(each.vocabularies[0]).as_py() for each in offsets if each is not None)
         return all(number > 0 for number in numbers)
+
+    @property
+    def stays(self) -> bool:
+        """Whether it often is what it was, so that how long it has been so says how it goes on."""
+        few = self.own.codes <= FEW_CODES
+        return few or any(each.reference == "last" and each.is_equal for each in self.relations)
 
     @cached_property
     def unit_of_cell(self) -> Array:
@@ -215,6 +224,13 @@ class Reached(NamedTuple):
 
     references: list[Tensor]
     valid: list[Tensor]
+    first: Tensor
+    """The first value of the variable itself."""
+
+    @property
+    def both(self) -> tuple[list[Tensor], list[Tensor]]:
+        """References, and where there is one."""
+        return self.references, self.valid
 
 
 class Coder(nn.Module):
@@ -283,40 +299,50 @@ class Coder(nn.Module):
             present: where these are not missing.
         """
         references, valid = [], []
-        own = self.index
+        first = history.first[..., self.index]
         for relation in self.variable.relations:
-            reference, known = history.last[..., own], history.has_last[..., own]
-            if relation.reference == "back":
-                reference, known = history.back[..., own], history.has_back[..., own]
-            if relation.addend is not None:
-                reference, known = summed(history, units, present, own, relation.addend)
-            if relation.reference == "lot":
-                reference = reference + history.lot[..., own]
-                known = known & history.has_lot[..., own]
-            if relation.prediction is not None:
-                reference, predicted = relation.prediction.of(history, units, present)
-                known = known & predicted
-                if self.is_whole:
-                    reference = reference.round()
+            reference, known = self._reference(relation, history, units, present)
             if relation.is_equal:
                 known = known & (reference >= self.shown[0]) & (reference <= self.shown[1])
+            if relation.of_first:
+                known = known & (first > 0)
             references.append(reference)
             valid.append(known)
-        return Reached(references, valid)
+        return Reached(references, valid, first)
+
+    def _reference(
+        self, relation: Relation, history: History, units: Tensor, present: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the reference of one relation, and where there is one."""
+        own = self.index
+        if relation.reference == "back":
+            return history.back[..., own], history.has_back[..., own]
+        if relation.prediction is not None:
+            reference, known = relation.prediction.of(history, units, present)
+            known = known & history.has_last[..., own]
+            return reference.round() if self.is_whole else reference, known
+        if relation.addend is None:
+            return history.last[..., own], history.has_last[..., own]
+        reference, known = summed(history, units, present, own, relation.addend)
+        if relation.reference == "lot":
+            return reference + history.lot[..., own], known & history.has_lot[..., own]
+        return reference, known
 
     def encode(self, units: Tensor, own_codes: Tensor, reached: Reached) -> Tensor:
         """Return codes: of the first relation that a value meets, else its own."""
         codes, first = own_codes, self.codes
         grids = self.offsets
         for relation, reference, known in reversed(
-            list(zip(self.variable.relations, *reached, strict=True))
+            list(zip(self.variable.relations, *reached.both, strict=True))
         ):
             first -= relation.codes
             there = known & (units != MISSING)
             if relation.offsets is not None:
                 grid = grids.pop()
-                apart, sayable = relation.apart(units, reference)
+                apart, sayable = relation.apart(units, reference, reached.first)
                 near = there & sayable
+                if relation.of_first:
+                    near = near & (apart >= grid.units.min()) & (apart <= grid.units.max())
                 if np.isfinite(relation.within):
                     near = near & (apart.abs() <= relation.within) & ~self.kept[own_codes]
                 if np.isfinite(relation.reach) and self.grid is not None:
@@ -345,7 +371,7 @@ class Coder(nn.Module):
         forbidden_NK = torch.zeros(
             len(logits_NK), self.own_codes, dtype=torch.bool, device=logits_NK.device
         )
-        for relation, reference, known in zip(self.variable.relations, *reached, strict=True):
+        for relation, reference, known in zip(self.variable.relations, *reached.both, strict=True):
             if relation.is_equal:
                 codes_N, _ = self.find(torch.where(known, reference, self.shown[0]))
                 codes_N1 = codes_N[:, None]
@@ -380,13 +406,14 @@ class Coder(nn.Module):
         """Return the units of codes and positions in [0, 1) inside them."""
         units_N = self.own_units(codes_N.clamp(max=self.own_codes - 1), positions_N)
         first, grids = self.own_codes, iter(self.offsets)
-        for relation, reference, _ in zip(self.variable.relations, *reached, strict=True):
+        for relation, reference in zip(self.variable.relations, reached.references, strict=True):
             place_N = codes_N - first
             mine_N = (place_N >= 0) & (place_N < relation.codes)
             place_N = place_N.clamp(0, relation.codes - 1)
             if relation.offsets is not None:
                 grid = next(grids)
-                found_N = relation.moved(reference, grid.place(place_N, positions_N))
+                apart_N = grid.place(place_N, positions_N)
+                found_N = relation.moved(reference, apart_N, reached.first)
             elif relation.ratios:
                 ratios = torch.tensor(relation.ratios, dtype=torch.float64, device=codes_N.device)
                 found_N = (reference * ratios[place_N]).round()

@@ -122,7 +122,8 @@ class SeriesAutoregressive(StepNetwork):
         kept_MU = kept if isinstance(kept, float) else kept[rows_M]
         seen = Observation(*(_chosen(each, chosen_M) for each in seen))
         history = History(*(_chosen(each, chosen_M) for each in memory.history))
-        return self._cost(seen, history, units_MU, weights, kept_MU), rows_M
+        since_MD = _chosen(memory.since, chosen_M)
+        return self._cost(seen, history, since_MD, units_MU, weights, kept_MU), rows_M
 
     def _inputs(
         self,
@@ -159,6 +160,7 @@ class SeriesAutoregressive(StepNetwork):
         self,
         seen: Observation,
         history: History,
+        since_MD: Tensor,
         units_MU: Tensor,
         weights: StepWeights,
         kept_MU: Tensor | float,
@@ -171,7 +173,8 @@ class SeriesAutoregressive(StepNetwork):
             reached = coder.reach(history, seen.units, seen.present)
             codes_M = coder.encode(seen.units[:, index], seen.codes[:, index], reached)
             own = slice(index * self.units, (index + 1) * self.units)
-            own_MU = functional.relu(units_MU[:, own] + self.by_reference(coder, reached, own))
+            by_past = self.by_past(coder, reached, history, since_MD, own)
+            own_MU = functional.relu(units_MU[:, own] + by_past)
             own_MU = own_MU * (kept_MU if isinstance(kept_MU, float) else kept_MU[:, own])
             logits_MK = torch.addmm(biases[index], own_MU, outputs[index].T)
             logs_MK = coder.combine(logits_MK, self.kinds(index, own_MU), reached)

@@ -106,7 +106,8 @@ def _draw_step(
         if inputs.gap is not None and index > inputs.gap:
             inner_NU = inner_NU + inputs.moment(moment_N[:, None])[:, 0] @ network.moment_SU[:, own]
         reached = coder.reach(memory.history, units_ND, present_ND)
-        inner_NU = functional.relu(inner_NU + network.by_reference(coder, reached, own))
+        by_past = network.by_past(coder, reached, memory.history, memory.since, own)
+        inner_NU = functional.relu(inner_NU + by_past)
         logits_NK = inner_NU @ outputs[index].T + biases[index]
         logs_NK = coder.combine(logits_NK, network.kinds(index, inner_NU), reached)
         codes_N, position_N = invert(logs_NK, now.uniform_ND[:, index])

@@ -15,7 +15,8 @@ from torch.nn import functional
 from gan.config import ResolvedConfig
 from gan.protocols import Generator
 from gan.series.codec import SeriesCodec
-from gan.series.columns.variables import Coder, Reached
+from gan.series.columns.relations import History
+from gan.series.columns.variables import FEW_CODES, Coder, Reached
 from gan.series.networks.backbone import Backbone
 from gan.series.networks.steps import StepInputs
 from gan.series.networks.whole import build_whole
@@ -23,6 +24,8 @@ from gan.tables.networks.masked import BIAS_SCALE, Basis
 
 CONTEXT: Final = 32
 """Numbers that say of a step when it is and of whom."""
+RUNS: Final = 64
+"""Steps since a change that are told apart one by one."""
 LEAST_SHARE: Final = 1e-4
 """A code that no step has is drawn so often before the first step of training."""
 
@@ -65,6 +68,10 @@ class StepNetwork(Generator):
         self.inner_PU = nn.Parameter(torch.empty(D * P, D * U))
         self.moment_SU = nn.Parameter(torch.empty(CONTEXT, D * U))
         self.reference_U = nn.Parameter(torch.empty(D * U))
+        self.supply_U = nn.Parameter(torch.empty(D * U))
+        stays = [each for each in self.inputs.coders if each.variable.stays]
+        sizes = {each.index: RUNS * _told_apart(each) for each in stays}
+        self.runs_TU = nn.ParameterDict({str(i): torch.empty(T, U) for i, T in sizes.items()})
         blocks = [_blocks(each) for each in self.inputs.coders]
         self.basis = Basis(
             [single for each in blocks for single, _ in each],
@@ -95,6 +102,8 @@ class StepNetwork(Generator):
         self.inner_PU.normal_(std=len(self.inner_PU) ** -0.5, generator=stream)
         self.moment_SU.normal_(std=len(self.moment_SU) ** -0.5, generator=stream)
         for each in (self.unit_bias_U, self.outputs_BU, self.bias_K, self.reference_U):
+            each.zero_()
+        for each in (self.supply_U, *self.runs_TU.values()):
             each.zero_()
         for index, coder in enumerate(self.inputs.coders):
             shares_K = torch.tensor(coder.variable.used).clamp(min=LEAST_SHARE)
@@ -137,14 +146,45 @@ class StepNetwork(Generator):
         bias_W: Tensor = self.kind_bias_W[index] * BIAS_SCALE
         return torch.addmm(bias_W, units_MU, self.kinds_WU[index].T)
 
-    def by_reference(self, coder: Coder, reached: Reached, own: slice) -> Tensor | float:
-        """Return what units see of the running sum or prediction that a value may follow from."""
-        for relation, reference, known in zip(coder.variable.relations, *reached, strict=True):
+    def by_past(
+        self, coder: Coder, reached: Reached, history: History, since_MD: Tensor, own: slice
+    ) -> Tensor | float:
+        """Return what a variable's units alone see of its past.
+
+        That is how many steps ago the last change was, as a code, since how long promotions last is
+        no smooth function of it; the running sum or prediction that a value may follow from; and
+        how much there is of such a sum beside what was last added to it, or beside the first value.
+        """
+        index, found = coder.index, self._of_runs(coder, history, since_MD)
+        for relation, reference, known in zip(coder.variable.relations, *reached.both, strict=True):
             summed = relation.addend is not None and relation.is_equal
-            if summed or relation.prediction is not None:
-                _, scores = coder.find(torch.where(known, reference, coder.shown[0]))
-                return (scores * known)[:, None] * self.reference_U[own]
-        return 0.0
+            if not summed and relation.prediction is None:
+                continue
+            _, scores = coder.find(torch.where(known, reference, coder.shown[0]))
+            found = found + (scores * known)[:, None] * self.reference_U[own]
+            if summed:
+                lot_M = torch.where(history.has_lot[:, index], history.lot[:, index], reached.first)
+                supply_M = (reference.clamp(min=0).log1p() - lot_M.clamp(min=0).log1p()) * known
+                found = found + supply_M.float()[:, None] * self.supply_U[own]
+            break
+        return found
+
+    def _of_runs(self, coder: Coder, history: History, since_MD: Tensor) -> Tensor | float:
+        """Return what units see of how many steps ago a variable that stays last changed."""
+        index = coder.index
+        if str(index) not in self.runs_TU:
+            return 0.0
+        runs_M = since_MD[:, index].long().clamp(max=RUNS - 1) * history.has_back[:, index]
+        if _told_apart(coder) > 1:
+            last_M, known_M = history.last[:, index], history.has_last[:, index]
+            codes_M, _ = coder.find(torch.where(known_M, last_M, coder.shown[0]))
+            runs_M = runs_M + RUNS * codes_M
+        return functional.embedding(runs_M, self.runs_TU[str(index)])
+
+
+def _told_apart(coder: Coder) -> int:
+    """Return for how many values runs are told apart: promotions last otherwise than none does."""
+    return coder.own_codes if coder.own_codes <= FEW_CODES else 1
 
 
 def _blocks(coder: Coder) -> list[tuple[tuple[bool, ...], bool]]:

@@ -278,7 +278,7 @@ class StepInputs(nn.Module):
         zeros = torch.zeros(rows, self.variables, device=self.first_D.device)
         none, units = zeros.bool(), zeros.double()
         recent = units[..., None].expand(-1, -1, self.lags)
-        history = History(units, none, units, none, units, none, recent)
+        history = History(units, none, units, none, units, none, units, recent)
         return Memory(history, zeros, zeros, zeros, zeros, zeros, zeros)
 
     def seasonal(self, seen: Observation) -> list[tuple[Tensor, Tensor]]:

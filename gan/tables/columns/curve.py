@@ -27,8 +27,9 @@ FEWEST_GROUPS = 4
 """It takes so many groups beside the outermost one."""
 SHAPES = np.arange(-20, 13) / 20
 """Shapes of the tail that are tried; from 1 on it would have no mean."""
-SHAPE_SPREAD = 0.3
-"""Standard deviation of what is believed of the shape beforehand, around zero."""
+LONGER, SHORTER = 0.3, 1.0
+"""Spreads of what is believed of the shape beforehand, around zero: of tails without an end, whose
+few rows say little and reach far, and of tails that end, as those of an even spread do."""
 LAST = 0.25
 """The function ends where so many rows lie beyond."""
 SHRINK = 0.6
@@ -263,7 +264,8 @@ def _fit(apart: Array, ranks: Array, weights: Array) -> tuple[float, float]:
         scale = float(np.sum(weights * apart / unit) / weights.sum())
         if scale <= 0:
             return 0.0, 0.0
-        loss = float(np.sum(weights * np.log(scale * unit))) + (shape / SHAPE_SPREAD) ** 2 / 2
+        believed = shape / (SHORTER if shape < 0 else LONGER)
+        loss = float(np.sum(weights * np.log(scale * unit))) + believed**2 / 2
         best = min(best, (loss, scale, shape))
     return best[1], best[2]
 

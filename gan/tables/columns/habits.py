@@ -22,11 +22,15 @@ Array = np.ndarray[Any, Any]
 
 ROUND = (1, 5)
 """Steps of amounts: these times powers of ten, each a divisor of the next."""
+_ROUND_STEPS = tuple(digit * 10**power for power in range(18) for digit in ROUND)
+_LARGEST_STEP = 2**62
 SECONDS = (1, 5, 10, 60, 300, 900, 1800, 3600, 43_200, 86_400)
 MOST_STEPS = 12
 """Lattices of round values in one range."""
 MONTH, DAYS_OF_MONTH = 0, 30.436875
 """The step that stands for the first day of each month, and how many days lie between two."""
+FEWEST_MULTIPLES = 12
+"""So many different values are multiples of one step by design."""
 ENDINGS = (10, 100, 1000)
 """An ending, such as 99, is a remainder of one of these."""
 MOST_ENDINGS = 8
@@ -133,11 +137,24 @@ def _steps(units_N: Array, kind: Any) -> list[int]:
     elif types.is_date(kind):
         steps = [day_units(kind)]
     else:
-        steps = [digit * 10**power for power in range(18) for digit in ROUND]
+        base = _common_step(units_N, width)
+        steps = [step for one in _ROUND_STEPS if (step := base * one) < _LARGEST_STEP]
     first = 0
     while first + 1 < len(steps) and not np.any(units_N % steps[first + 1]):
         first += 1
     return [step for step in steps[first:][:MOST_STEPS] if step <= max(width, steps[first])]
+
+
+def _common_step(units_N: Array, width: int) -> int:
+    """Return the step that all values are multiples of where no round one is, such as 60; else 1.
+
+    Few different values have one by chance.
+    """
+    values = np.unique(units_N)
+    if len(values) < FEWEST_MULTIPLES:
+        return 1
+    common = int(np.gcd.reduce(values))
+    return 1 if common > width or common in _ROUND_STEPS else max(common, 1)
 
 
 def _days(units_N: Array, kind: Any, g: int) -> list[Habit]:
@@ -157,7 +174,7 @@ def _endings(units_N: Array, steps: Sequence[Habit], g: int) -> list[Habit]:
     """Return remainders that are much commoner than chance makes them, among different values."""
     found: list[Habit] = []
     units_N = np.unique(units_N)
-    for modulus in ENDINGS:
+    for modulus in (modulus for modulus in ENDINGS if modulus % steps[0].step == 0):
         rests_N = units_N % modulus
         counts = np.bincount(rests_N, minlength=modulus)
         expected = _expected(rests_N, modulus, steps, found)

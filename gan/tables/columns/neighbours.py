@@ -53,7 +53,11 @@ class Pair(NamedTuple):
 
 
 def find_neighbours(
-    columns: Sequence[Modelled], records: pa.Table, group: int, fixed: Sequence[str]
+    columns: Sequence[Modelled],
+    records: pa.Table,
+    group: int,
+    fixed: Sequence[str],
+    calendars: Mapping[str, Modelled],
 ) -> tuple[Modelled, ...]:
     """Return the columns, those that often lie beside another with codes for that.
 
@@ -62,6 +66,7 @@ def find_neighbours(
         records: the training records.
         group: a difference that fewer rows have is not shown.
         fixed: names of columns that stay as they are.
+        calendars: what some columns are, by name, unless they lie beside a neighbour's value.
     """
     offered = {
         index: column
@@ -78,6 +83,7 @@ def find_neighbours(
         if one.column.name not in fixed
         for neighbour, other in seen.items()
         if neighbour != index and (found := _beside(one, other, group)) is not None
+        if not (found[2] and one.column.name in calendars)
     ]
     chosen: dict[int, Pair] = {}
     for pair in sorted(pairs, reverse=True):
@@ -87,7 +93,10 @@ def find_neighbours(
         index: _fit(offered[index], offered[pair.neighbour], pair, records, group)
         for index, pair in chosen.items()
     }
-    return tuple(fitted.get(index, column) for index, column in enumerate(columns))
+    return tuple(
+        fitted.get(index, calendars.get(column.name, column))
+        for index, column in enumerate(columns)
+    )
 
 
 def _leads_to(chosen: Mapping[int, Pair], start: int, end: int) -> bool:

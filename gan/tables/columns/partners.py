@@ -33,12 +33,12 @@ def closest_columns(columns: Sequence[Modelled], cells_ND: Array) -> tuple[tuple
     """
     step = max(len(cells_ND) // SAMPLE, 1)
     classes_DN = [
-        _classes(column.codes_of(cells_N), column.codes)
+        rank_classes(column.codes_of(cells_N), column.codes)
         for column, cells_N in zip(columns, cells_ND[::step].T, strict=True)
     ]
     information_DD = np.zeros((len(columns), len(columns)))
     for one, other in combinations(range(len(columns)), 2):
-        found = _information(classes_DN[one], classes_DN[other])
+        found = information(classes_DN[one], classes_DN[other])
         information_DD[one, other] = information_DD[other, one] = found
     orders = (np.argsort(-each, kind="stable") for each in information_DD)
     return tuple(
@@ -47,7 +47,7 @@ def closest_columns(columns: Sequence[Modelled], cells_ND: Array) -> tuple[tuple
     )
 
 
-def _classes(codes_N: Array, codes: int) -> Array:
+def rank_classes(codes_N: Array, codes: int) -> Array:
     """Return the class of each row's code."""
     counts = np.bincount(codes_N, minlength=codes)
     middle = (np.cumsum(counts) - counts / 2) / len(codes_N)
@@ -55,10 +55,10 @@ def _classes(codes_N: Array, codes: int) -> Array:
     return found
 
 
-def _information(one_N: Array, other_N: Array) -> float:
-    """Return the mutual information in nats."""
-    counts = np.bincount(one_N * CLASSES + other_N, minlength=CLASSES**2)
-    shares = counts.reshape(CLASSES, CLASSES) / len(one_N)
+def information(one_N: Array, other_N: Array, many: int = CLASSES) -> float:
+    """Return the mutual information in nats of `many` classes and CLASSES others."""
+    counts = np.bincount(one_N * CLASSES + other_N, minlength=many * CLASSES)
+    shares = counts.reshape(many, CLASSES) / len(one_N)
     independent = shares.sum(1, keepdims=True) * shares.sum(0, keepdims=True)
     some = shares > 0
     return float(np.sum(shares[some] * np.log(shares[some] / independent[some])))

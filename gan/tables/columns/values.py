@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -267,6 +267,15 @@ def _zero(kind: Any) -> Any:
     return from_plain(["0" if pa.types.is_decimal(kind) else 0], kind)[0]
 
 
+class CodePlaces(NamedTuple):
+    """Which codes of a column are alike; shared by networks."""
+
+    along: tuple[int, ...]
+    """Place of each code in the order of the values; several may share one."""
+    phases: tuple[int, ...]
+    """Codes of one phase are alike wherever they lie; -1 is none."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Modelled:
     """One column that networks learn: one column of the table, or several jointly."""
@@ -315,6 +324,11 @@ class Modelled:
     def is_smooth(self) -> bool:
         """Whether neighbouring codes are alike, so that networks let them share strength."""
         return self.kind == "numeric"
+
+    @property
+    def places(self) -> CodePlaces:
+        """Where every code lies, for networks that let alike ones share strength."""
+        return CodePlaces(tuple(range(self.codes)), (-1,) * self.codes)
 
     def encode_with_label(self, records: pa.Table, groups_N: Array) -> Array:  # noqa: ARG002
         """Return `cells_N` of records whose label's groups are known; most columns do without."""

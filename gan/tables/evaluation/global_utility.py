@@ -42,6 +42,8 @@ INDICATORS: Final = 4
 """Commonest levels of a column that are told apart."""
 LEAST_EXPLAINED: Final = 0.05
 """Where real rows explain less than this of one another, there is no structure to lose."""
+LEAST_SHARE: Final = 0.25
+"""Of what the whole has, what a resample is divided by at least: one alone decides no interval."""
 RESAMPLES: Final = 200
 ROUNDS: Final = 40
 TREES: Final[Mapping[str, Any]] = {
@@ -213,10 +215,11 @@ class GlobalUtility:
 
         Resamples of rows are ratios of their own. Resamples of columns enter to first order, by
         what each column adds to the ratio: a few columns alone may have no structure to divide by.
+        Nor has every resample of rows: `LEAST_SHARE` of the whole's is divided by at least.
         """
         total = max(float(real_BD[0].sum()), 1e-9)
         ratio = float(found_BD[0].sum()) / total
-        rows_B = found_BD.sum(axis=1) / np.maximum(real_BD.sum(axis=1), 1e-9)
+        rows_B = found_BD.sum(axis=1) / np.maximum(real_BD.sum(axis=1), LEAST_SHARE * total)
         residual_D = found_BD[0] - ratio * real_BD[0]
         ratios_B: Array = rows_B + (self.columns_BD - 1.0) @ residual_D / total
         return ratios_B

@@ -27,6 +27,8 @@ LONGEST = 40
 """Longer texts are cut."""
 _DAY_S = 86_400.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_S = (datetime.min.replace(tzinfo=UTC) - _EPOCH).total_seconds()
+_LAST_S = (datetime.max.replace(microsecond=0, tzinfo=UTC) - _EPOCH).total_seconds()
 _MICRO = 1e-6
 
 
@@ -114,15 +116,20 @@ def as_text(value: Any) -> str:
 def place_text(kind: str, value: float) -> str:
     """Return a value on a column's axis as text: a number, a date, a time of day."""
     if kind == "date":
-        return str((_EPOCH + timedelta(days=round(value))).date())
+        return str(_moment(round(value) * _DAY_S).date())
     if kind == "timestamp":
-        moment = _EPOCH + timedelta(seconds=round(value))
-        return str(moment.date()) if value % _DAY_S == 0 else f"{moment:%Y-%m-%d %H:%M}"
+        moment = _moment(value)
+        return str(moment.date()) if value % _DAY_S == 0 else f"{moment.date()} {moment:%H:%M}"
     if kind == "time":
         return f"{_EPOCH + timedelta(seconds=round(value)):%H:%M}"
     if abs(value) >= 1e6 or 0 < abs(value) < 1e-4:
         return f"{value:.3g}"
     return f"{value:,.6g}"
+
+
+def _moment(seconds: float) -> datetime:
+    """Return a moment; an axis may end beyond the years that have names, as after 9999-12-31."""
+    return _EPOCH + timedelta(seconds=round(min(max(seconds, _FIRST_S), _LAST_S)))
 
 
 def kth_extremes(sorted_values: Array, k: int) -> tuple[float, float] | None:
@@ -209,14 +216,20 @@ def _skewed(known: Array, low: float, high: float) -> bool:
 
 
 def _even_edges(column: DrawnColumn, low: float, high: float) -> Array:
-    """Return multiples of a round step around [low, high]."""
+    """Return multiples of a round step around [low, high], which float64 tells apart."""
     if high <= low:
         span = max(abs(high) * 0.1, 1e-9) if not column.whole else 1.0
         low, high = low - span, high + span
+    finest = float(np.spacing(max(abs(low), abs(high)))) * BINS
+    if high - low < finest:
+        low, high = low - finest, high + finest
     step = _step(column, (high - low) / BINS)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    edges = step * np.arange(first, last + 1 + int(column.whole))
-    return np.round(edges, 12) - (0.5 if column.whole else 0.0)
+    edges = step * np.arange(first, last + 1 + int(column.whole), dtype=np.float64)
+    if step < 1:
+        decimals = 12 - math.floor(math.log10(step))
+        edges = np.array([round(float(edge), decimals) for edge in edges])
+    return edges - (0.5 if column.whole else 0.0)
 
 
 def _step(column: DrawnColumn, raw: float) -> float:
@@ -236,10 +249,7 @@ def _round_up(raw: float, steps: tuple[float, ...]) -> float:
 
 def _log_edges(low: float, high: float) -> Array:
     """Return numbers of two digits that grow by about the same factor."""
-    exact = np.geomspace(low, high, BINS)
-    power = 10.0 ** (np.floor(np.log10(exact)) - 1)
-    edges: Array = np.unique(np.round(np.round(exact / power) * power, 12))
-    return edges
+    return np.unique([float(f"{edge:.2g}") for edge in np.geomspace(low, high, BINS)])
 
 
 MOST_PANELS = 24

@@ -35,6 +35,7 @@ from torch.quasirandom import SobolEngine
 from gan.config import ResolvedConfig
 from gan.errors import ConfigError
 from gan.protocols import Draw, Generator
+from gan.tables.columns.values import CodePlaces
 from gan.tables.networks.label_finish import FEWEST_STEPS, ROWS, STEPS, Finish
 from gan.tables.networks.lessons import lessons
 from gan.tables.networks.masked_conditional import (
@@ -89,19 +90,26 @@ class Basis(nn.Module):
     """Square root of the nodes' distance ÷ COARSE, at most 1: how much they count where smooth
     functions are sought. Adam moves every parameter by equal steps: who counts less learns less."""
 
-    def __init__(self, single: Sequence[tuple[bool, ...]], smooth: Sequence[bool]) -> None:
+    def __init__(
+        self,
+        single: Sequence[tuple[bool, ...]],
+        smooth: Sequence[bool],
+        places: Sequence[CodePlaces | None] | None = None,
+    ) -> None:
         """Lay out the nodes of all columns.
 
         Args:
             single: whether each code of each column is one value.
             smooth: whether neighbouring codes of each column are alike.
+            places: where the codes of each column lie; None: one after another.
         """
         super().__init__()
         codes: list[list[Node]] = []
         columns: list[int] = []
         apart: list[int] = []
-        for column, (alone, alike) in enumerate(zip(single, smooth, strict=True)):
-            nodes, spacings = place_nodes(alone, len(columns), smooth=alike)
+        known = places or [None] * len(single)
+        for column, (alone, alike, where) in enumerate(zip(single, smooth, known, strict=True)):
+            nodes, spacings = place_nodes(alone, len(columns), smooth=alike, places=where)
             codes += nodes
             apart += spacings
             columns += [column] * len(spacings)
@@ -160,7 +168,7 @@ def _starts(keys_M: Tensor, keys: int) -> Tensor:
 
 
 def place_nodes(
-    single: tuple[bool, ...], first: int, *, smooth: bool
+    single: tuple[bool, ...], first: int, *, smooth: bool, places: CodePlaces | None = None
 ) -> tuple[list[list[Node]], list[int]]:
     """Return the nodes of every code of a column, and of each new row how far its nodes lie apart.
 
@@ -170,23 +178,29 @@ def place_nodes(
         single: whether each code is one value; of a category all are.
         first: the first free row.
         smooth: whether neighbouring codes are alike.
+        places: where they lie; None: one after another, without phases.
     """
     codes = len(single)
+    along, phases = places or CodePlaces(tuple(range(codes)), (-1,) * codes)
     column: list[list[Node]] = [[] for _ in single]
     spacings: list[int] = []
     for code, alone in enumerate(single):
         if alone or codes < SHORT:
             column[code].append(Node(first + len(spacings), 1.0))
             spacings.append(COARSE)
-    apart = SPACING
-    while smooth and apart < codes:
+    rows = {phase: row for row, phase in enumerate(sorted({*phases} - {-1}), first + len(spacings))}
+    for code, phase in enumerate(phases):
+        column[code] += [Node(rows[phase], 1.0)] if phase >= 0 else []
+    spacings += [COARSE] * len(rows)
+    apart, last = SPACING, max(along)
+    while smooth and apart <= last:
         start = first + len(spacings)
-        for code, nodes in enumerate(column):
-            node, beyond = divmod(code, apart)
+        for place, nodes in zip(along, column, strict=True):
+            node, beyond = divmod(place, apart)
             nodes.append(Node(start + node, 1 - beyond / apart))
             if beyond:
                 nodes.append(Node(start + node + 1, beyond / apart))
-        spacings += [apart] * ((codes - 1) // apart + 2)
+        spacings += [apart] * (last // apart + 2)
         apart *= GROWTH
     return column, spacings
 
@@ -207,7 +221,7 @@ class MaskedAutoregressive(Generator):
     def __init__(self, config: ResolvedConfig, codec: CodecShape) -> None:
         super().__init__()
         layout = self.layout = lay_out(codec, config.network)
-        self.basis = Basis(layout.single, layout.smooth)
+        self.basis = Basis(layout.single, layout.smooth, layout.places)
         self.partitions = Partitions(layout)
         L, H = int(config.network["depth"]) - 1, sum(layout.widths)
         K, B = sum(layout.counts), self.basis.rows

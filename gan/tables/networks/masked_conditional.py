@@ -27,6 +27,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from gan.tables.columns.values import CodePlaces
+
 FEWEST_UNITS = 8
 """Hidden units of a degree, however many columns there are."""
 LARGEST_BELOW_ONE = 1 - 2.0**-24
@@ -53,6 +55,10 @@ class CodedColumn(Protocol):
     @property
     def is_smooth(self) -> bool:
         """Whether neighbouring codes are alike."""
+
+    @property
+    def places(self) -> CodePlaces:
+        """Where every code lies."""
 
     @property
     def codes(self) -> int:
@@ -90,6 +96,8 @@ class UnitLayout(NamedTuple):
     """Whether neighbouring codes mean neighbouring values."""
     smooth: tuple[bool, ...]
     """Whether neighbouring codes are alike: these, and levels in the order of the label."""
+    places: tuple[CodePlaces, ...]
+    """Where the codes of each column lie."""
     single: tuple[tuple[bool, ...], ...]
     """Whether each code of each column is one value, not a range of them."""
     widths: tuple[int, ...]
@@ -125,6 +133,7 @@ def lay_out(codec: CodecShape, network: Mapping[str, int | float | str]) -> Unit
         counts=tuple(columns[index].codes for index in order),
         ordered=tuple(columns[index].kind == "numeric" for index in order),
         smooth=tuple(columns[index].is_smooth for index in order),
+        places=tuple(columns[index].places for index in order),
         single=tuple(
             tuple(bool(cells == 1) for cells in np.diff(columns[index].first_cells))
             for index in order

@@ -23,7 +23,7 @@ from storage.sources.series.windows import propose_window
 from storage.sources.survey import Survey, SurveyedColumn
 from storage.sources.tables.dialect import KEY, Dialect
 from storage.sources.tables.kinds import infer_kind, key_pattern
-from storage.sources.tables.source import TableRead, infinite_values
+from storage.sources.tables.source import TableRead, unusable_values, why_unusable
 from storage.sources.tables.survey import detected, enough_keys, guess_label
 from storage.sources.tables.text_columns import read_text_columns
 from storage.sources.tables.types import plain_table
@@ -75,6 +75,7 @@ def survey_series(source: SeriesSource, config: SourceConfig, min_group: int) ->
     label, why = guess_label(panel.firsts(list(kinds)), kinds)
     if label is None:
         why = "no column with one value per entity looks like one"
+    why = why.replace("the last column", "the last column with one value per entity")
     if config.label is not None:
         label, why = config.label, "as you said"
     text = read.metadata.get(KEY)
@@ -107,7 +108,7 @@ def _useful(table: pa.Table) -> tuple[pa.Table, list[Proposal]]:
         for name in table.column_names
         if table.column(name).null_count == len(table)
     }
-    why |= {name: f"{count} infinite values" for name, count in infinite_values(table).items()}
+    why |= why_unusable(unusable_values(table))
     return table.drop_columns(list(why)), [left_out(name, text) for name, text in why.items()]
 
 

@@ -20,6 +20,7 @@ from storage.sources.tables.csv_numbers import ALL_NULLS, float_pattern, integer
 from storage.sources.tables.csv_write import marks_of, values_of
 from storage.sources.tables.dialect import Style, dialect_of
 from storage.sources.tables.text_columns import TEXT, stored_column
+from storage.sources.tables.whole_dates import is_whole_date, read_days
 
 Mask = NDArray[np.bool_]
 
@@ -75,6 +76,8 @@ class CellReader:
         style, none = self._dialect.style(field.name), np.zeros(len(cells), np.bool_)
         if self._csv and field.name in self._known:
             return self._csv_texts(cells, field, style)
+        if is_whole_date(style, field.type) and pa.types.is_integer(cells.type):
+            return _salvaged(cells, field.type, _whole_days)
         if style.stored == TEXT:
             return _salvaged(cells, field.type, self._exactly(field.type, style))
         if cells.type == field.type:
@@ -133,6 +136,10 @@ class CellReader:
             return values
 
         return read
+
+
+def _whole_days(some: pa.Array) -> pa.Array:
+    return read_days(pa.chunked_array([some])).combine_chunks()
 
 
 def _salvaged(

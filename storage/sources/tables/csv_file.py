@@ -8,7 +8,7 @@ by record, for the line of the fault.
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,10 +19,9 @@ import pyarrow.csv as pa_csv
 from storage.errors import SourceError
 from storage.sources.config import CsvConfig
 from storage.sources.tables.csv_encoding import to_utf8, unpack
-from storage.sources.tables.csv_margins import without_comments, without_margins
+from storage.sources.tables.csv_margins import DELIMITERS, without_comments, without_margins
 from storage.sources.tables.dialect import Dialect
 
-DELIMITERS: Final = (",", ";", "\t", "|")
 _SAMPLE_BYTES: Final = 1 << 20
 _SAMPLE_ROWS: Final = 500
 _PARSE_BLOCK_BYTES: Final = 16 << 20
@@ -30,6 +29,7 @@ _STREAM_BLOCK_BYTES: Final = 4 << 20
 _SEP_LINE: Final = re.compile(rb'"?sep=(.)"?\r?\n', re.IGNORECASE)
 _ENCLOSED: Final = re.compile(r"(?:^|[,;\t|])'[^'\r\n]*'(?=[,;\t|\r\n])", re.MULTILINE)
 _VALUE: Final = re.compile(r"[-+]?[0-9][0-9.,:/-]*([eE][-+]?[0-9]+)?|[0-9-]+[T ][0-9:.]+Z?")
+_NUMBER: Final = re.compile(r"[-+]?[0-9]+([.,][0-9]{3})*([.,][0-9]*)?([eE][-+]?[0-9]+)?")
 _TEXTS: Final = pa.dictionary(pa.int32(), pa.string())
 _END: Final = "unexpected end of data"
 _LARGE: Final = "field larger than"
@@ -346,23 +346,33 @@ def _check_header(header: list[str], rows: list[list[str]], name: str) -> None:
 
 
 def _looks_like_data(header: list[str], rows: list[list[str]]) -> bool:
-    """Whether numbers or dates head columns of such, and no word does."""
-    typed = 0
-    for place, title in enumerate(header):
+    """Whether numbers head columns of numbers, or dates such of dates, and no word does."""
+    typed: list[str] = []
+    for place, title in enumerate(map(str.strip, header)):
         below = [row[place].strip() for row in rows if place < len(row) and row[place].strip()]
-        numeric = bool(below) and sum(map(_is_value, below)) >= 0.9 * len(below)
-        if numeric and title.strip() and not _is_value(title.strip()):
+        if not below or sum(map(_is_value, below)) < 0.9 * len(below):
+            continue
+        if title and not _is_value(title):
             return False
-        typed += (
-            numeric
-            and _is_value(title.strip())
-            and not re.fullmatch(r"(19|20)[0-9]{2}", title.strip())
-        )
-    return typed > 0
+        alike = 2 * sum(_is_number(text) == _is_number(title) for text in below) >= len(below)
+        if title and alike and not re.fullmatch(r"(19|20)[0-9]{2}", title):
+            typed.append(title)
+    return bool(typed) and not _counts_up(typed)
+
+
+def _counts_up(titles: Sequence[str]) -> bool:
+    """Whether titles are the numbers of columns without a name, such as 0, 1, 2."""
+    first = titles[0]
+    counted = [str(int(first) + i) for i in range(len(titles))] if first in ("0", "1") else []
+    return len(titles) > 2 and list(titles) == counted
 
 
 def _is_value(text: str) -> bool:
     return _VALUE.fullmatch(text) is not None
+
+
+def _is_number(text: str) -> bool:
+    return _NUMBER.fullmatch(text) is not None
 
 
 def _ragged(data: bytes, dialect: Dialect, fields: int, name: str, reason: str) -> SourceError:

@@ -11,7 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from storage.errors import SourceError
 from storage.sources.config import CsvConfig
+
+DELIMITERS: Final = (",", ";", "\t", "|")
+"""Between the fields of CSV files, where the recipe says no other."""
 
 _HEAD_BYTES: Final = 1 << 16
 _TAIL_BYTES: Final = 1 << 13
@@ -46,6 +50,9 @@ def without_margins(
         config: of the recipe.
         delimiters: that are tried.
         name: of the file, quoted.
+
+    Raises:
+        SourceError: the delimiter of the recipe makes titles of a header that another one parts.
     """
     notes = []
     head = data[:_HEAD_BYTES].decode("utf-8", errors="ignore")
@@ -53,6 +60,7 @@ def without_margins(
     if titles is None:
         titles = _count_titles(head, delimiters, whole=len(data) <= _HEAD_BYTES)
         if titles:
+            _check_delimiter(head, config.delimiter, name)
             notes.append(
                 f"{_lines(titles)} above the header of {name} left out; source.csv.skip_rows says "
                 "how many if that is wrong"
@@ -71,6 +79,22 @@ def without_margins(
     for _ in range(footers):
         data = _without_last_line(data)
     return Trimmed(data=data, notes=tuple(notes))
+
+
+def _check_delimiter(head: str, given: str | None, name: str) -> None:
+    """Check that no other delimiter than the asked one parts the first line as most lines."""
+    found = _width(head, DELIMITERS)
+    first = next((line for line in head.splitlines() if line.strip()), "")
+    if given is None or found is None or found[0] == given or given in first:
+        return
+    delimiter, width = found
+    if len(_fields(first, delimiter)) == width:
+        msg = (
+            f"source.csv.delimiter is {given!r}, which the first line of {name} does not hold, and "
+            f"{delimiter!r} parts it and most lines into {width} fields; set it to {delimiter!r}, "
+            "or source.csv.skip_rows if that line is a title."
+        )
+        raise SourceError(msg)
 
 
 def without_comments(data: bytes) -> bytes:

@@ -168,6 +168,12 @@ def decide_marks(
     if thousands:
         mark = "a space" if thousands in " \u00a0\u202f" else thousands
         notes = (f"{mark} in numbers such as those of {example!r} is taken for a thousands mark",)
+    for mark, name in proofs.items():
+        if given is not None and mark != given:
+            notes += (
+                f"the numbers of {name!r} have the decimal mark {mark} and stay text, as "
+                f"source.csv.decimal is {given}",
+            )
     proven = given is not None or bool(proofs) or delimiter == ","
     return Marks(decimal=decimal, thousands=thousands, notes=notes, proven=proven)
 

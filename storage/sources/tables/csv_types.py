@@ -54,6 +54,7 @@ from storage.sources.tables.dialect import Style, in_words
 from storage.sources.tables.number_formats import Doubt, digits_of, find_signed
 from storage.sources.tables.text_patterns import shown_shape
 from storage.sources.tables.types import LARGEST_WHOLE
+from storage.sources.tables.whole_dates import FEWEST, FORMAT, are_dates, read_days
 
 BOOLEANS: Final = (
     ("true", "false"), ("yes", "no"), ("wahr", "falsch"), ("vrai", "faux"),
@@ -202,6 +203,8 @@ def typed(column: Distinct, rules: CsvRules, kind: Kind | None = None) -> Typed 
     found = find_format(words.texts, words.counts, rules.csv.date_format)
     if found is not None and found.ok_N.all():
         return dates(words, found)
+    if whole is not None and column.name != rules.label:
+        whole = whole_dates(whole)
     result = whole or booleans(words, BOOLEANS) or floats(words, rules)
     if result is None and not (column.name == rules.label and len(words.texts) <= MOST_CLASSES):
         result = signed_numbers(words, rules)
@@ -220,6 +223,9 @@ def as_given(words: ColumnWords, rules: CsvRules, kind: Kind | None) -> Typed:
         found = find_format(words.texts, words.counts, rules.csv.date_format)
         if found is not None and found.ok_N.all():
             return dates(words, found)
+        whole = integers(words, rules) if kind == "date" else None
+        if whole is not None and whole_dates(whole, fewest=1) is not whole:
+            return whole_dates(whole, fewest=1)
         misfits = words.value if found is None else words.spread(found.ok_N)
         known = "" if found is None else f" as {in_words(found.format)} ({found.format})"
         remedy = "set source.csv.date_format, or another kind in source.columns"
@@ -363,6 +369,19 @@ def signed_numbers(
         except pa.ArrowInvalid:
             return None
     return words.typed(values, style)
+
+
+def whole_dates(found: Typed, fewest: int = FEWEST) -> Typed:
+    """Return whole numbers such as 20240131 as the dates that they all are, else as they are."""
+    numbers = pa.chunked_array([found.values_U])
+    if (
+        found.style.grouped
+        or not pa.types.is_integer(numbers.type)
+        or not are_dates(numbers, fewest)
+    ):
+        return found
+    style = replace(found.style, format=FORMAT, stored=str(numbers.type))
+    return replace(found, values_U=read_days(numbers).combine_chunks(), style=style)
 
 
 def loose_integers(words: ColumnWords, rules: CsvRules) -> Typed | None:

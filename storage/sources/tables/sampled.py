@@ -48,8 +48,8 @@ from storage.sources.tables.rows import (
     with_reading,
 )
 from storage.sources.tables.source import (
-    check_finite,
     check_kept,
+    check_usable,
 )
 from storage.sources.tables.structure.find import Structure
 from storage.sources.tables.sweep import Sweep, SweptTable
@@ -175,7 +175,7 @@ def _check_all(job: PrepareJob, swept: SweptTable) -> None:
         SourceError: it is not.
     """
     check_unlabelled(job.config, swept.unlabelled, swept.rows)
-    check_finite(job.config.uri, swept.infinite)
+    check_usable(job.config.uri, swept.unusable)
     broken = [one for one in job.config.constraints if one in swept.broken]
     if broken:
         names = ", ".join(map(repr, broken[0].columns))

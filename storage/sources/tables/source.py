@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +17,15 @@ from storage.records.proposal import Proposal, left_out
 from storage.sources.builder import Source
 from storage.sources.checks import listed, missing_column
 from storage.sources.config import SourceConfig
+
+Unusable = Mapping[tuple[str, str], int]
+"""Column and what its values are → how many of them nothing can be made of."""
+
+_INFINITE: Final = "infinite values"
+_NAMELESS: Final = "moments that no calendar of the years 1 to 9999 has"
+_UNITS: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_FIRST_DAY, _END_DAY = -719_162, 2_932_897
+"""Days from 1970-01-01 to 0001-01-01 and to the one after 9999-12-31."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +152,7 @@ def check_values(config: SourceConfig, table: pa.Table) -> None:
     """Check that there is something to learn from in every column.
 
     Raises:
-        SourceError: there is one column only, a column without a value, or an infinite value.
+        SourceError: there is one column only, a column without a value, or an unusable value.
     """
     if table.num_columns < 2:
         msg = (
@@ -152,7 +162,7 @@ def check_values(config: SourceConfig, table: pa.Table) -> None:
         raise SourceError(msg)
     columns = dict(zip(table.column_names, table.columns, strict=True))
     empty = [name for name, column in columns.items() if column.null_count == len(column)]
-    infinite = infinite_values(table)
+    unusable = unusable_values(table)
     sentences = []
     if empty:
         entries = ", ".join(f"{{name: {name}, kind: text, text: drop}}" for name in empty)
@@ -160,47 +170,73 @@ def check_values(config: SourceConfig, table: pa.Table) -> None:
             f"The source {config.uri!r} has no value in {listed(empty)}, where all rows are "
             f"null; leave it out with source.columns: [{entries}]."
         )
-    sentences += _infinite_sentences(config.uri, infinite)
+    sentences += _unusable_sentences(config.uri, unusable)
     if sentences:
         proposals = [left_out(name, "no value in any row") for name in empty]
-        raise SourceError(" ".join(sentences), proposals=[*proposals, *_without(infinite)])
+        raise SourceError(" ".join(sentences), proposals=[*proposals, *_without(unusable)])
 
 
-def check_finite(uri: str, infinite: Mapping[str, int]) -> None:
-    """Check that no column holds infinite values.
+def check_usable(uri: str, unusable: Unusable) -> None:
+    """Check that every column holds finite numbers and moments of the calendar.
 
     Args:
         uri: of the source.
-        infinite: column → how many.
+        unusable: what `unusable_values` has counted.
 
     Raises:
-        SourceError: one does.
+        SourceError: one does not.
     """
-    if infinite:
-        sentences = _infinite_sentences(uri, infinite)
-        raise SourceError(" ".join(sentences), proposals=_without(infinite))
+    if unusable:
+        sentences = _unusable_sentences(uri, unusable)
+        raise SourceError(" ".join(sentences), proposals=_without(unusable))
 
 
-def _infinite_sentences(uri: str, infinite: Mapping[str, int]) -> list[str]:
+def _unusable_sentences(uri: str, unusable: Unusable) -> list[str]:
     return [
-        f"The column {name!r} of the source {uri!r} has {count} infinite values; "
-        "replace them by numbers, leave them empty, or leave it out with text: drop."
-        for name, count in infinite.items()
+        f"The column {name!r} of the source {uri!r} has {count} {what}; replace them by "
+        f"{'numbers' if what == _INFINITE else 'others'}, leave them empty, or leave it out with "
+        "text: drop."
+        for (name, what), count in unusable.items()
     ]
 
 
-def _without(infinite: Mapping[str, int]) -> list[Proposal]:
-    return [left_out(name, f"{count} infinite values") for name, count in infinite.items()]
+def _without(unusable: Unusable) -> list[Proposal]:
+    return [left_out(name, why) for name, why in why_unusable(unusable).items()]
 
 
-def infinite_values(table: pa.Table) -> dict[str, int]:
-    """Return the columns of floats that hold infinite values, and how many."""
-    counts = {
-        name: pc.sum(pc.is_inf(column)).as_py() or 0
-        for name, column in zip(table.column_names, table.columns, strict=True)
-        if pa.types.is_floating(column.type)
-    }
-    return {name: count for name, count in counts.items() if count}
+def why_unusable(unusable: Unusable) -> dict[str, str]:
+    """Return why each of the columns is left out."""
+    return {name: f"{count} {what}" for (name, what), count in unusable.items()}
+
+
+def unusable_values(table: pa.Table) -> dict[tuple[str, str], int]:
+    """Count, of every column, values that nothing can be learnt from or no calendar has.
+
+    Returns:
+        Column and what its values are → how many; floats that are infinite, and dates and
+        timestamps whose year, on the clock of their zone, is not 1 to 9999.
+    """
+    counts: dict[tuple[str, str], int] = {}
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_floating(column.type):
+            counts[name, _INFINITE] = pc.sum(pc.is_inf(column)).as_py() or 0
+        elif pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
+            counts[name, _NAMELESS] = _nameless(column)
+    return {key: count for key, count in counts.items() if count}
+
+
+def _nameless(column: pa.ChunkedArray) -> int:
+    """Count moments whose year is not 1 to 9999."""
+    kind = column.type
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        column = pc.local_timestamp(column)
+    size = pa.int32() if pa.types.is_date32(kind) else pa.int64()
+    units = column.cast(size).cast(pa.int64())
+    a_day = 1 if size == pa.int32() else 86_400 * _UNITS["ms" if kind == pa.date64() else kind.unit]
+    if _END_DAY * a_day >= 2**63:
+        return 0  # nanoseconds end in 2262
+    beyond = pc.or_(pc.less(units, _FIRST_DAY * a_day), pc.greater_equal(units, _END_DAY * a_day))
+    return pc.sum(beyond).as_py() or 0
 
 
 def check_label(config: SourceConfig, table: pa.Table) -> None:

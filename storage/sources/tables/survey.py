@@ -17,7 +17,7 @@ from storage.sources.survey import LABELS, Survey, SurveyedColumn
 from storage.sources.tables.dialect import KEY, Dialect
 from storage.sources.tables.kinds import Finding, infer, infer_kind
 from storage.sources.tables.label import read_classes
-from storage.sources.tables.source import TableRead, infinite_values
+from storage.sources.tables.source import TableRead, unusable_values, why_unusable
 from storage.sources.tables.structure.find import Structure, find_structure
 from storage.sources.tables.structure.rule import derived_columns
 from storage.sources.tables.suggest import (
@@ -34,6 +34,8 @@ GROUPED: Final = "source.split.group_by"
 
 _NEVER_LABELS: Final = frozenset({"key", "text", "constant", "date", "time", "timestamp"})
 _CLASSES: Final = frozenset({"category", "boolean", "integer"})
+_FEW_HINDERING: Final = 0.05
+"""Of all rows; more of them are no mistake."""
 _FEW_LEVELS: Final = 20
 _LEAST_ROWS: Final = 10
 _MOST_UNLABELLED: Final = 0.5
@@ -97,7 +99,7 @@ def survey_table(read: TableRead, config: SourceConfig, min_group: int) -> Surve
             *_left_out(dropped, remarks),
             *enough_keys(columns),
         ),
-        facts=_facts(dialect, personal, entity),
+        facts=_facts(dialect, personal, _alone(table, kinds, entity)),
         columns=tuple(_surveyed(column, remarks) for column in columns),
         detected=detected(dialect) if dialect is not None and dialect.csv else {},
         likely=_likely(read.table, columns, told, min_group),
@@ -194,14 +196,14 @@ def _grouped(entity: Entity | None) -> list[Proposal]:
 
 
 def _without_values(table: pa.Table) -> dict[str, Finding]:
-    """Return the columns that hold nothing, or infinite values, and why they are left out."""
+    """Return the columns that hold nothing, or unusable values, and why they are left out."""
     empty = {
         title: "no value in any row"
         for title, column in zip(table.column_names, table.columns, strict=True)
         if column.null_count == len(column)
     }
-    infinite = {name: f"{count} infinite values" for name, count in infinite_values(table).items()}
-    return {name: Finding(kind="text", why=why) for name, why in {**empty, **infinite}.items()}
+    whys = {**empty, **why_unusable(unusable_values(table))}
+    return {name: Finding(kind="text", why=why) for name, why in whys.items()}
 
 
 def _mostly_rare(
@@ -287,15 +289,32 @@ def _capacity(column: Column) -> int:
     return prod(len(texts) for texts in parse_form(column.form))
 
 
+def _alone(table: pa.Table, kinds: Mapping[str, Finding], entity: Entity | None) -> tuple[str, ...]:
+    """Say that rows of one entity are made each by itself, and which rows hinder series."""
+    if entity is None:
+        return ()
+    facts = [
+        f"rows of one {entity.name} are made independently of each other: what happens to it over "
+        "time is not modelled"
+    ]
+    for time in (name for name in table.column_names if kinds[name].kind in ("date", "timestamp")):
+        timed = table.select([entity.name, time]).filter(table.column(time).is_valid())
+        once = len(timed.group_by(timed.column_names).aggregate([]))
+        hindering = len(table) - once
+        if 0 < hindering <= _FEW_HINDERING * len(table):
+            facts.append(
+                f"{hindering:,} of {len(table):,} rows have no {time}, or one that another row of "
+                f"the same {entity.name} has; without them these may be series: source.entity "
+                f"{entity.name}, source.time {time}"
+            )
+    return tuple(facts)
+
+
 def _facts(
-    dialect: Dialect | None, personal: Sequence[PersonalDataSuggestion], entity: Entity | None
+    dialect: Dialect | None, personal: Sequence[PersonalDataSuggestion], alone: Sequence[str]
 ) -> tuple[str, ...]:
     facts = [dialect.describe()] if dialect is not None and dialect.csv else []
-    if entity is not None:
-        facts.append(
-            f"rows of one {entity.name} are made independently of each other: what happens to it "
-            "over time is not modelled"
-        )
+    facts += alone
     if personal:
         facts.append("may be personal (names and shapes of values were looked at, no more):")
         facts += [f"  {one.column}: {one.what}, {one.why}" for one in personal]

@@ -26,7 +26,7 @@ from storage.sources.streams.spill import Spill
 from storage.sources.tables.cells import CellReader
 from storage.sources.tables.column_facts import ColumnCounter, ColumnFacts
 from storage.sources.tables.row_stream import RowStream
-from storage.sources.tables.source import infinite_values
+from storage.sources.tables.source import Unusable, unusable_values
 from storage.sources.tables.structure.everywhere import RuleCheck
 
 MOST_EVIDENCE: Final = 512
@@ -48,7 +48,7 @@ class SweptTable:
     """Of every column, over the rows with a label."""
     labels: Mapping[Any, int]
     """Rows of each label; empty where there are no classes."""
-    infinite: Mapping[str, int]
+    unusable: Unusable
     broken: Mapping[Constraint, str]
     """Constraints that do not hold in all rows → why."""
 
@@ -97,7 +97,7 @@ class Sweep:
     labels: dict[Any, int] = field(default_factory=dict)
     """Label → its code in the spill, in the order in which they come."""
     counts: dict[Any, int] = field(default_factory=dict)
-    infinite: dict[str, int] = field(default_factory=dict)
+    unusable: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def run(
         self, spill: Spill, progress: Progress | None, total: int
@@ -132,7 +132,7 @@ class Sweep:
                 unlabelled=self.unlabelled,
                 facts={name: counter.facts() for name, counter in watch.counters.items()},
                 labels=self.counts if len(self.counts) <= _MOST_LABELS else {},
-                infinite=self.infinite,
+                unusable=self.unusable,
                 broken=watch.broken(),
             )
 
@@ -154,8 +154,8 @@ class Sweep:
     def _counted(self, table: pa.Table, spill: Spill) -> pa.Table:
         """Count the rows of a block that have a label, spill their content, and return them."""
         places_N = np.arange(self.rows, self.rows + len(table))
-        for name, count in infinite_values(table).items():
-            self.infinite[name] = self.infinite.get(name, 0) + count
+        for key, count in unusable_values(table).items():
+            self.unusable[key] = self.unusable.get(key, 0) + count
         if self.label is not None and table.column(self.label).null_count:
             labelled = table.column(self.label).is_valid()
             self.unlabelled += table.column(self.label).null_count

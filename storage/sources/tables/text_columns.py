@@ -1,12 +1,12 @@
 """Columns of text, in sources with types, that hold dates or numbers: read as such, as in CSV.
 
 A column is taken so only when every text of it is written again exactly; the shards hold texts like
-the source's, and records the values.
+the source's, and records the values. Dates that are stored as whole numbers are read, too.
 
 Shape legend: U distinct texts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -24,6 +24,14 @@ from storage.sources.tables.dialect import KEY, Dialect, Style, dialect_of
 from storage.sources.tables.kinds import infer_kind
 from storage.sources.tables.number_formats import digits_of
 from storage.sources.tables.source import TableRead
+from storage.sources.tables.whole_dates import (
+    FEWEST,
+    FORMAT,
+    are_dates,
+    is_whole_date,
+    read_days,
+    write_days,
+)
 
 TEXT: Final = "string"
 """What `Style.stored` says of columns of text."""
@@ -42,6 +50,34 @@ def read_text_columns(read: TableRead, config: SourceConfig) -> TableRead:
     if KEY in read.metadata:
         return read
     kinds = {one.name: one.asked_kind for one in config.columns if one.asked_kind != "auto"}
+    found, notes = _read_texts(read, config, kinds)
+    if found:
+        shown = ", ".join(
+            Dialect(styles={name: style for name, (_, style) in found.items()}).describe_columns()
+        )
+        shown = shown or listed(list(found))
+        notes.append(f"read from text and written as text again: {shown}")
+    dated = _whole_dates(read, config.label, kinds)
+    if dated:
+        notes.append(f"dates as whole numbers, such as 20240131, in {listed(list(dated))}")
+    table, styles = read.table, dict[str, Style]()
+    for name, (values, style) in (found | dated).items():
+        table = table.set_column(table.column_names.index(name), name, values)
+        styles[name] = style
+    styles |= {
+        name: Style(stored=kind) for name, kind in read.stored.items() if name in table.column_names
+    }
+    if not styles:
+        return replace(read, notes=(*read.notes, *notes))
+    dialect = Dialect(styles=styles, csv=False)
+    metadata = {**read.metadata, KEY: dialect.to_json()}
+    return TableRead(table=table, notes=(*read.notes, *notes), metadata=metadata)
+
+
+def _read_texts(
+    read: TableRead, config: SourceConfig, kinds: Mapping[str, Kind]
+) -> tuple[dict[str, tuple[pa.ChunkedArray, Style]], list[str]]:
+    """Return values and style of the columns of text that hold some, and notes."""
     texts = {
         name: column
         for name, column in zip(read.table.column_names, read.table.columns, strict=True)
@@ -57,29 +93,32 @@ def read_text_columns(read: TableRead, config: SourceConfig) -> TableRead:
         locate=lambda row: f"row {row} of {config.uri!r}",
         label=config.label,
     )
-    table, styles, notes = read.table, dict[str, Style](), list[str]()
+    found, notes = dict[str, tuple[pa.ChunkedArray, Style]](), list[str]()
     for name, column in columns.items():
         try:
-            found = _typed(column, texts[name], rules, kinds.get(name))
+            typed_column = _typed(column, texts[name], rules, kinds.get(name))
         except AmbiguousDatesError as error:
             if name in kinds:
                 raise
             notes.append(f"{name!r} stays text: {error}")
             continue
-        if found is not None:
-            values, styles[name] = found
-            table = table.set_column(table.column_names.index(name), name, values)
-    if styles:
-        shown = ", ".join(Dialect(styles=styles).describe_columns()) or listed(list(styles))
-        notes.append(f"read from text and written as text again: {shown}")
-    styles |= {
-        name: Style(stored=kind) for name, kind in read.stored.items() if name in table.column_names
+        if typed_column is not None:
+            found[name] = typed_column
+    return found, notes
+
+
+def _whole_dates(
+    read: TableRead, label: str | None, kinds: Mapping[str, Kind]
+) -> dict[str, tuple[pa.ChunkedArray, Style]]:
+    """Return the columns of whole numbers that are dates, by their values or by the recipe."""
+    return {
+        name: (read_days(column), Style(format=FORMAT, stored=str(column.type)))
+        for name, column in zip(read.table.column_names, read.table.columns, strict=True)
+        if pa.types.is_integer(column.type)
+        and name not in {label, *read.stored}
+        and kinds.get(name, "date") == "date"
+        and are_dates(column, 1 if name in kinds else FEWEST)
     }
-    if not styles:
-        return replace(read, notes=(*read.notes, *notes))
-    dialect = Dialect(styles=styles, csv=False)
-    metadata = {**read.metadata, KEY: dialect.to_json()}
-    return TableRead(table=table, notes=(*read.notes, *notes), metadata=metadata)
 
 
 def _marks(columns: Sequence[Distinct], config: SourceConfig) -> Marks:
@@ -162,6 +201,8 @@ def stored_table(records: pa.Table) -> pa.Table:
 
 def stored_column(values: pa.ChunkedArray, dialect: Dialect, style: Style) -> pa.ChunkedArray:
     """Return a column as the source holds it: texts, or values of another type."""
+    if is_whole_date(style, values.type):
+        return write_days(values, pa.type_for_alias(str(style.stored)))
     if style.stored != TEXT:
         return values.cast(pa.type_for_alias(str(style.stored)))
     chunks = [texts_of(chunk, dialect, style) for chunk in values.chunks]
@@ -186,5 +227,7 @@ def records_of(stored: pa.Table, schema: pa.Schema) -> pa.Table:
                 missing = pc.equal(column, style.null)
                 column = pc.if_else(missing, pa.scalar(None, pa.string()), column)
             column = values_of(column, field.type, dialect, replace(style, null=""))
+        if is_whole_date(style, field.type):
+            column = read_days(stored.column(field.name))
         stored = stored.set_column(place, field, column.cast(field.type))
     return stored

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.report.charts import bars, bars_key, lines
+from flows.report.bar_charts import bars, bars_key
 from flows.report.figures import figure, picture, table
 from flows.report.html import (
     Html,
@@ -17,11 +17,10 @@ from flows.report.html import (
     instant,
     interval,
     join,
-    linear_scale,
-    log_scale,
     number,
-    thin,
 )
+from flows.report.line_charts import lines
+from flows.report.scales import linear_scale, log_scale, thin
 from gan.report import Figure
 
 FINITE = st.floats(-1e9, 1e9)

@@ -6,9 +6,9 @@ import re
 import pytest
 
 from flows.report import render
-from flows.report.charts import panels
 from flows.report.figures import figure, table
 from flows.report.maps import heatmap, level_of, scatter
+from flows.report.panel_charts import panels
 from gan.report import Figure
 
 BINS = {

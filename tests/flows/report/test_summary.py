@@ -47,6 +47,12 @@ def test_a_report_that_passes_says_yes(make_report):
     assert "Copies of training images" in found[EXPOSURE].text
 
 
+def test_counts_of_rules_are_those_of_the_tables_below(make_report):
+    whole = replace(FD, metric="validity", aspect="validity", outcome="pass")
+    text = answered(make_report(reasons=[FD, whole, whole]))[PURPOSE].text
+    assert text.startswith("Like real records: 0 of 1 rules met; valid records: 2 of 2 rules met")
+
+
 @pytest.mark.parametrize(("verdict", "word"), [("warn", "With care"), ("block", "No")])
 def test_what_is_not_met_is_named_in_the_words_of_a_reader(make_report, verdict, word):
     outcome = "block" if verdict == "block" else "warn"

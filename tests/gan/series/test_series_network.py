@@ -13,6 +13,7 @@ from gan.series.columns.variables import Coder
 from gan.series.networks import sampling
 from gan.series.networks.backbone import CHUNK, Backbone
 from gan.series.networks.randoms import uniform_numbers
+from gan.series.networks.step_network import RUNS
 from gan.series.networks.whole import take_apart
 from gan.series.presets import WARM_UP, WINDOW
 
@@ -54,7 +55,8 @@ def build(records, **numbers):
     config = config.model_copy(update={"network": {**config.network, **numbers}})
     generator = module.build(config, codec, stream(0, "weights")).generator
     with torch.no_grad():
-        generator.outputs_BU.normal_(std=0.1, generator=stream(0, "outputs"))
+        for each in (generator.outputs_BU, generator.supply_U, *generator.runs_TU.values()):
+            each.normal_(std=0.1, generator=stream(0, "outputs"))
     return codec, generator
 
 
@@ -104,6 +106,13 @@ def test_nothing_is_the_same_as_before_the_first_step():
     assert all(price[0] is None or price[0] > 0 for price in records["price"].to_pylist())
     pairs = zip(records["stock"].to_pylist(), records["sold"].to_pylist(), strict=True)
     assert all(sold[t] <= stock[t - 1] for stock, sold in pairs for t in range(1, len(stock)))
+
+
+def test_states_and_what_stays_know_how_long_they_have_lasted():
+    codec, generator = build(retail())
+    names = [each.name for each in codec.variables]
+    told = {names[int(index)]: len(table_TU) for index, table_TU in generator.runs_TU.items()}
+    assert told == {"open": 2 * RUNS, "price": RUNS}
 
 
 def test_averages_of_chunks_are_those_of_whole_series():

@@ -6,7 +6,8 @@ import torch
 from small_series import autoregression, make_series, sticky
 
 from gan.series.codec import SeriesCodec
-from gan.series.columns.relations import History, history_of, next_history
+from gan.series.columns.relations import LOG_UNIT, History, history_of, next_history
+from gan.series.columns.variables import Coder, Reached
 
 
 def relations(variables, entities, steps, **more):
@@ -63,6 +64,37 @@ def test_a_stock_is_what_is_left_and_what_arrives(numbers):
     assert codec.variables[1].relations[0].addend == (0, -1, False)
 
 
+def test_lots_as_large_as_an_entity_are_said_beside_its_first_value(numbers):
+    size = np.exp(numbers.normal(6, 1, (80, 1))).astype(int)
+    sold = numbers.poisson(size / 50 * np.ones((80, 30)))
+    arrives = (numbers.random((80, 30)) < 0.1) * size * 3 // 2
+    arrives[:, 0] = 0
+    variables = {"sold": sold, "stock": size + np.cumsum(arrives - sold, axis=1)}
+    codec, found = relations(variables, 80, 30)
+    stock = codec.variables[1]
+    assert [each.of_first for each in stock.relations] == [False, False, True, False]
+    assert [kind for kind, *_ in found["stock"]] == ["sum", "lot", "sum", "sum"]
+    assert stock.only_grows
+    factors = np.exp(stock.relations[2].offsets.vocabularies[0].to_numpy() * LOG_UNIT)
+    assert np.median(factors) == pytest.approx(1.5, abs=0.1)
+    units = torch.tensor([[[5.0, 1_000.0], [20.0, 980.0], [20.0, 960.0 + 1_530.0]]])
+    present = torch.ones_like(units, dtype=torch.bool)
+    history = history_of(units, present, [each.addend for each in codec.variables])
+    coder = Coder(stock, 1)
+    reached = coder.reach(history, units, present)
+    codes = coder.encode(units[..., 1], coder.find(units[..., 1])[0], reached)
+    place = coder.codes - stock.relations[3].codes - codes[0, 2]
+    assert 0 < place <= stock.relations[2].codes
+    last = Reached(
+        [each[:, 2] for each in reached.references],
+        [each[:, 2] for each in reached.valid],
+        reached.first[:, 2],
+    )
+    drawn = coder.decode(codes[:, 2], torch.tensor([0.5]), last)
+    assert float(drawn[0]) == pytest.approx(960 + 1_530, rel=0.03)
+    assert type(codec).from_json(codec.to_json()) == codec
+
+
 def test_a_meter_adds_what_was_used_the_step_before(numbers):
     used = numbers.integers(1, 50, (60, 20))
     meter = 100 + np.cumsum(used, axis=1) - used
@@ -81,6 +113,17 @@ def test_what_moves_little_by_little_is_predicted(numbers):
     assert np.median(relation.offsets.widths) < np.median(own.widths) / 2
     _, loose = relations({"load": autoregression(numbers, 60, 60, 0.3).round(4)}, 60, 60)
     assert loose["load"] == []
+
+
+@pytest.mark.parametrize(("steps", "lags"), [(800, 12), (400, 6), (60, 3)])
+def test_a_wave_under_noise_is_predicted_from_more_values_where_series_are_long(
+    numbers, steps, lags
+):
+    turns = np.arange(steps) / 24 + numbers.random((40, 1))
+    wave = 20 * np.sin(2 * np.pi * turns) + 0.05 * numbers.normal(size=(40, steps))
+    codec, found = relations({"load": wave.round(2)}, 40, steps)
+    assert found["load"] == [("predicted", True, ())]
+    assert codec.variables[0].lags == lags
 
 
 def test_prices_that_move_by_percents_have_codes_of_factors(numbers):
@@ -121,4 +164,5 @@ def test_the_last_values_are_the_same_all_at_once_and_step_after_step(numbers):
         there = steps.has_last
         torch.testing.assert_close(history.has_last[:, step], there)
         torch.testing.assert_close(history.recent[:, step][there], steps.recent[there])
+        torch.testing.assert_close(history.first[:, step], steps.first)
         steps = next_history(steps, units[:, step], present[:, step], addends)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
+from gan.tables.columns.values import CodePlaces
 from gan.tables.networks.masked import build
 
 
@@ -20,6 +21,10 @@ class ToyColumn:
     @property
     def is_smooth(self):
         return self.kind == "numeric"
+
+    @property
+    def places(self):
+        return CodePlaces(tuple(range(self.codes)), (-1,) * self.codes)
 
     @property
     def first_cells(self):

@@ -21,7 +21,9 @@ KINDS = {
     "string": "category",
     "decimal128(9, 2)": "decimal",
     "date32[day]": "date",
+    "timestamp[s]": "timestamp",
     "timestamp[us]": "timestamp",
+    "timestamp[ns]": "timestamp",
 }
 
 

@@ -78,6 +78,13 @@ def test_where_nothing_depends_on_anything_nothing_is_said():
     assert list(utility.measure(unseen)) == []
 
 
+def test_a_resample_in_which_nothing_is_explained_decides_no_interval(rows):
+    utility, _ = rows
+    real_BD = utility.real_BD.copy()
+    real_BD[7] = 0
+    assert utility._ratios(utility.real_BD, real_BD)[1:].max() < 10
+
+
 def test_what_is_explained_is_the_share_of_variance():
     """A copy of a column explains it all, another as much as the square of their correlation."""
     rng = np.random.default_rng(0)

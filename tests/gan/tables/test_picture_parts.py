@@ -74,6 +74,29 @@ def test_skewed_numbers_get_a_logarithmic_axis():
     assert all(f"{edge:.2g}" == f"{float(f'{edge:.2g}'):.2g}" for edge in layout.edges)
 
 
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (10.0**18 + np.arange(100.0) % 20, "integer"),
+        (10.0**18 + np.arange(100.0) * 50, "integer"),
+        (2.0**62 + np.arange(100.0) * 2.0**55, "integer"),
+        (np.full(100, 1e17), "decimal"),
+        (np.full(100, -1e300), "float"),
+        (np.zeros(100), "float"),
+        (np.arange(100.0) * 1e-20, "float"),
+        (np.arange(100.0) * 1e-305, "float"),
+        (np.geomspace(1e-30, 1e-12, 100), "float"),
+        (np.zeros(100), "integer"),
+    ],
+)
+def test_numbers_that_float64_hardly_tells_apart_have_bins_nevertheless(values, kind):
+    layout = lay_out(DrawnColumn(name="x", kind=kind, form="number", group=10), values)
+    assert layout is not None
+    assert (np.diff(layout.edges) > 0).all()
+    assert layout.counts(values).sum() == 100
+    assert (layout.counts(values) > 0).sum() > 3 or np.ptp(values) < 1e3
+
+
 def test_too_few_values_give_no_bins():
     column = DrawnColumn(name="x", kind="float", form="number", group=10)
     assert lay_out(column, np.arange(19.0)) is None
@@ -117,6 +140,8 @@ def test_numbers_and_places_of_every_kind():
     assert place_text("timestamp", 90_000) == "1970-01-02 01:00"
     assert place_text("timestamp", 86_400) == "1970-01-02"
     assert place_text("time", 5400) == "01:30"
+    assert place_text("date", 2_932_896.4) == place_text("date", 2_932_897.5) == "9999-12-31"
+    assert place_text("timestamp", -1e12) == "0001-01-01 00:00"
     assert place_text("float", 12_345.5) == "12,345.5"
     assert as_text(0.1 + 0.2) == "0.3"
     assert as_text(122738.46) == "122738.46"

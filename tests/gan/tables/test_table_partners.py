@@ -36,5 +36,5 @@ def test_the_closest_columns_are_those_that_say_most():
 
 def test_information_is_that_of_the_shares():
     one = np.arange(16).repeat(100)
-    assert partners._information(one, one) == pytest.approx(np.log(16))
-    assert partners._information(one, np.tile(np.arange(16), 100)) < 0.01
+    assert partners.information(one, one) == pytest.approx(np.log(16))
+    assert partners.information(one, np.tile(np.arange(16), 100)) < 0.01

@@ -89,6 +89,23 @@ def test_lattices_that_hold_points_of_finer_ones_get_the_share_that_is_theirs():
     assert _learn(np.array([3, 17, 1000])) == _learn(np.array([4, 18, 2001]))
 
 
+@pytest.mark.parametrize("step", [12, 60, 125, 3600, 86_400_000])
+def test_values_that_are_multiples_of_a_step_stay_multiples(step):
+    numbers = np.random.default_rng(24)
+    real = np.rint(numbers.lognormal(6, 1, 1500)).astype(np.int64) * step
+    found = synthesize(real, 2000).to_numpy()
+    assert not np.any(found % step)
+    assert len(np.unique(found)) > 0.5 * len(np.unique(real))
+    prices = np.rint(numbers.lognormal(4, 1, 1500)) * 0.12
+    cents = np.rint(synthesize(prices.round(2), 2000).to_numpy() * 100)
+    assert not np.any(cents % 12)
+
+
+def test_few_values_have_a_step_by_chance():
+    some = np.arange(8) * 14 + 98
+    assert {each.step for each in _learn(np.repeat(some, 20))} <= {1, 5, 10, 50, 100}
+
+
 def _learn(*parts):
     return learn_habits(np.sort(np.concatenate(parts)), 10, pa.int64())
 
@@ -177,14 +194,27 @@ def test_the_tails_of_small_tables_are_those_of_the_real_rows():
     for seed in range(12):
         numbers = np.random.default_rng(seed)
         values = np.round(numbers.lognormal(5, 1, 700), 2)
-        table = with_meaning({"x": values, "y": numbers.integers(0, 9, 700)}, min_group=10)
-        codec = TableCodec.fit(table, None)
-        column = codec.columns[0]
-        weights = 1 / np.diff(column.first_cells)[column.code_of_cell]
-        shares = np.bincount(column.code_of_cell[column.encode(table)], minlength=column.codes)
-        mean = np.average(column.vocabulary("x"), weights=weights * shares[column.code_of_cell])
-        errors.append(mean / values.mean() - 1)
+        cells, shares = shares_of_cells(values)
+        errors.append(np.average(cells, weights=shares) / values.mean() - 1)
     assert abs(np.mean(errors)) < 0.04
+
+
+def test_few_numbers_lie_beyond_the_ends_of_an_even_spread():
+    beyond = []
+    for seed in range(12):
+        values = np.random.default_rng(seed).integers(102, 1500, 800)
+        cells, shares = shares_of_cells(values)
+        beyond.append(shares @ ((cells < values.min()) | (cells > values.max())))
+    assert np.mean(beyond) < 5 / 800, "of further real rows 2 in 801 do"
+
+
+def shares_of_cells(values):
+    """Return what a column may show, and what share of its rows a perfect generator shows so."""
+    table = with_meaning({"x": values, "y": np.arange(len(values)) % 9}, min_group=10)
+    column = TableCodec.fit(table, None).columns[0]
+    rows = np.bincount(column.code_of_cell[column.encode(table)], minlength=column.codes)
+    shares = (rows / np.diff(column.first_cells))[column.code_of_cell] / len(values)
+    return np.asarray(column.vocabulary("x"), dtype=np.float64), shares
 
 
 def test_numbers_of_64_bits_and_single_floats_come_back_from_json_as_they_were():

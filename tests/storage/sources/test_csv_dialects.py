@@ -147,6 +147,21 @@ def test_texts_beyond_the_limit_of_the_csv_module(read):
     assert read(f'a,b\n1,"{long}"\n2,y\n').table.column("b").to_pylist() == [long, "y"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id,2024-01,2024-02\na,7,9\nb,8,4\n",
+        "01.02.2024,02.02.2024\n7,9\n8,4\n",
+        "0,1,2\n0.5,1.5,2.5\n4,3,1\n",
+        ",0,1,2\n0,0.5,1.5,2.5\n1,4,3,1\n",
+    ],
+)
+def test_dates_over_numbers_and_numbers_that_count_up_are_names(read, text):
+    found = read(text)
+    assert found.table.num_rows == 2
+    assert found.table.column_names[-1] == text.split("\n")[0].split(",")[-1]
+
+
 def test_an_index_without_a_name_gets_one(read):
     found = read(",a\n0,x\n1,y\n")
     assert found.table.column_names == ["column_1", "a"]
@@ -180,6 +195,13 @@ def test_the_marks_of_numbers_are_proved_by_the_file(read, text, decimal, thousa
 def test_one_column_proves_the_mark_for_another(read):
     found = read("v;w\n1.234;1,5\n2.345;2,5\n")
     assert found.table.to_pylist() == [{"v": 1234, "w": 1.5}, {"v": 2345, "w": 2.5}]
+
+
+def test_numbers_that_the_asked_mark_does_not_fit_are_told(read):
+    found = read("v;w\n1.234,5;a\n2.500,25;b\n", csv={"decimal": "."})
+    assert found.table.column("v").to_pylist() == ["1.234,5", "2.500,25"]
+    assert any("the numbers of 'v' have the decimal mark ," in note for note in found.notes)
+    assert not any("stay text" in note for note in read("v;w\n1,5;a\n").notes)
 
 
 def test_the_recipe_overrules(read):

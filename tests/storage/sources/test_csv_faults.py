@@ -54,6 +54,7 @@ def refused(tmp_path: Path) -> Refused:
         ("a,b\n", ["a header and no row"]),
         ("1,2.5,x\n3,4.5,y\n5,6.5,z\n", ["reads like data", "header line"]),
         ("2025-01-01,7\n2025-01-02,8\n", ["reads like data"]),
+        ("0,1,7\n4,3,1\n", ["reads like data"]),
         (b"\x1f\x8b\x08broken", ["broken gzip file"]),
         ("a,b\n" + NUMBERS + "oops,x\n", ["'a'", "whole numbers and words", "line 52", "'aaaa'"]),
         ("a,b\n" + DAYS + "31.02.2025,x\n", ["'a'", "line 52", "%d.%m.%Y", "'99.99.9999'"]),
@@ -131,3 +132,11 @@ def test_what_is_dropped_or_a_category_is_not_judged(refused, tmp_path):
         (tmp_path / "a.csv").write_text(content)
         table = read_csv_files(find_files(config, None), config).table
         assert table.column("a").to_pylist()[-1] == "oops"
+
+
+def test_a_delimiter_that_the_header_does_not_hold_is_told_and_no_row_is_shown(refused):
+    rows = "".join(f"{i};{i},5;secret{i}\n" for i in range(20))
+    text = refused(f"id;amount;name\n{rows}", csv={"delimiter": ","})
+    assert "delimiter is ','" in text
+    assert "set it to ';'" in text
+    assert "secret" not in text

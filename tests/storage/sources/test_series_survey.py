@@ -33,7 +33,8 @@ def test_a_panel_is_found_with_its_entity_and_time(name, panel, write_table):
         "source.time": "day",
     }
     assert "120 values in 960 rows" in proposals["source.entity"].why
-    assert (survey.label, survey.label_why) == ("region", "guessed: the last column, with 2 values")
+    why = "guessed: the last column with one value per entity, with 2 values"
+    assert (survey.label, survey.label_why) == ("region", why)
     assert {one.name: one.kind for one in survey.columns} == {
         "region": "category",
         "sold": "integer",

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.errors import SourceError
+from storage.sources.tables.source import unusable_values
 
 
 @pytest.fixture
@@ -105,6 +106,34 @@ def test_infinite_values(refused, people) -> None:
     sentence = refused(people(200).set_column(2, "income", pa.array(income)))
     assert "'income'" in sentence
     assert "2 infinite values" in sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (2_932_897, pa.date32()),
+        (-719_163, pa.date32()),
+        (253_402_300_800_000, pa.date64()),
+        (253_402_300_800, pa.timestamp("s")),
+        (253_402_300_799_000_000, pa.timestamp("us", "Asia/Tokyo")),
+        (-62_135_596_800_000, pa.timestamp("ms", "America/New_York")),
+    ],
+)
+def test_moments_that_no_calendar_has(refused, people, value, kind) -> None:
+    days = pa.array([value] * 3 + [0] * 197, pa.int64())
+    moments = (days.cast(pa.int32()) if kind == pa.date32() else days).cast(kind)
+    sentence = refused(people(200).append_column("until", moments))
+    assert "'until'" in sentence
+    assert "3 moments that no calendar" in sentence
+
+
+def test_the_first_and_the_last_moment_of_calendars() -> None:
+    columns = {
+        "day": pa.array([-719_162, 2_932_896, None], pa.int32()).cast(pa.date32()),
+        "us": pa.array([-62_135_596_800, 253_402_300_799, 0], pa.timestamp("s", "UTC")),
+        "ns": pa.array([-(2**62), 2**62, 0], pa.timestamp("ns")),
+    }
+    assert unusable_values(pa.table(columns)) == {}
 
 
 def test_a_label_that_tells_nothing_apart(refused, people) -> None:

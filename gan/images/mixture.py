@@ -164,7 +164,7 @@ def expectation_maximisation(
         shares_RK = shares_RK / np.maximum(shares_RK.sum(1, keepdims=True), TINY)
         weights_K, centres_KD, covariances_KDD = _moments(codes_RD, shares_RK)
         if step < EM_STEPS - 1:
-            shares_RK = _shares(codes_RD, weights_K, centres_KD, covariances_KDD)
+            shares_RK = gaussian_shares(codes_RD, weights_K, centres_KD, covariances_KDD)
     return weights_K, centres_KD, covariances_KDD
 
 
@@ -234,7 +234,9 @@ def _squares(codes_RD: Array, centres_KD: Array) -> Array:
     return distances
 
 
-def _shares(codes_RD: Array, weights_K: Array, centres_KD: Array, covariances_KDD: Array) -> Array:
+def gaussian_shares(
+    codes_RD: Array, weights_K: Array, centres_KD: Array, covariances_KDD: Array
+) -> Array:
     """Return how much of each row every Gaussian accounts for, (R, K)."""
     log_RK = np.stack(
         [

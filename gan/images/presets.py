@@ -12,6 +12,7 @@ from gan.images.codec import ImageCodec
 from gan.images.mixture import ROWS_PER_GAUSSIAN
 from gan.images.networks import texture
 from gan.images.networks.mixture import shrinkage
+from gan.images.networks.pixelwise import code_count
 from gan.images.networks.unet import Blocks
 from gan.presets import ChosenPreset, Preset, complete
 from gan.protocols import PresetEntry
@@ -144,51 +145,51 @@ REFINING_SAMPLES, DRAWING_SAMPLES = 200_000, 300_000
 the gate's measures; longer trainings sharpen, and of few images they begin to copy. Steps that draw
 pixels look at a part of each image, so they take more."""
 
-DENOISING = PhaseConfig(objective="denoising", fraction=0.3, learning_rate=2e-3, beta1=0.9)
-
 
 def mixture_gan(codec: ImageCodec, device: str, train_rows: int) -> Preset:
     """Return a mixture whose draws are denoised, then finished adversarially."""
     network, blocks = _mixture_network(codec, train_rows, REFINED_ROWS), Blocks(codec)
     latent = _numbers(codec, network) + blocks.h * blocks.w
-    return replace(
-        _denoised({"kind": "mixture-gan", **network}, latent, device),
+    return Preset(
+        network={"kind": "mixture-gan", "width": 64 if device == "cuda" else 32, **network},
+        latent=latent,
+        is_latent_free=False,
         phases=(
-            DENOISING.model_copy(update={"fraction": 0.4}),
+            PhaseConfig(objective="denoising", fraction=0.4, learning_rate=2e-3, beta1=0.9),
             PhaseConfig(objective="adversarial", fraction=0.6, beta1=0.0),
         ),
+        batch_size=64,
+        learning_rate=1e-3,
         gamma=MIXTURE_GAN_GAMMA * max(1.0, _values(codec) / SMALL_PICTURE),
         gamma_fall=1.0,
         penalty_interval=4,
         budget_samples=REFINING_SAMPLES,
         patience_ticks=14,
+        sampling_batch=256,
+        precision="bfloat16" if fast_bfloat16(device) else "float32",
     )
 
 
 def autoregressive(codec: ImageCodec, device: str, train_rows: int) -> Preset:
-    """Return a mixture whose draws are denoised, then drawn anew pixel by pixel."""
+    """Return a mixture of shapes, and networks that draw images of these pixel by pixel."""
     network = _mixture_network(codec, train_rows, REFINED_ROWS)
-    latent = _numbers(codec, network) + texture.NUMBERS + _values(codec)
-    own = {"kind": "autoregressive", "units": 256 if device == "cuda" else 128}
-    return replace(
-        _denoised({**own, "shape_rows": train_rows, **network}, latent, device),
-        phases=(
-            DENOISING,
-            PhaseConfig(objective="likelihood", fraction=0.7, learning_rate=5e-3, beta1=0.9),
-        ),
-        objective="likelihood",
-        budget_samples=DRAWING_SAMPLES,
-    )
-
-
-def _denoised(network: Mapping[str, int | str], latent: int, device: str) -> Preset:
-    """Return what all share that begin from a mixture and its denoiser."""
+    components = code_count(codec, train_rows)
     return Preset(
-        network={**network, "width": 64 if device == "cuda" else 32},
-        latent=latent,
+        objective="likelihood",
+        network={
+            "kind": "autoregressive",
+            "width": 256 if device == "cuda" else 128,
+            "groups": network["groups"],
+            "components": components,
+            "gaussians": network["gaussians"],
+            "rows_per_gaussian": REFINED_ROWS,
+        },
+        latent=1 + components + texture.NUMBERS + _values(codec),
         is_latent_free=False,
         batch_size=64,
-        learning_rate=1e-3,
+        learning_rate=5e-3,
+        beta1=0.9,
+        budget_samples=DRAWING_SAMPLES,
         sampling_batch=256,
         precision="bfloat16" if fast_bfloat16(device) else "float32",
     )
@@ -215,8 +216,8 @@ MODERN = "Huang et al., R3GAN (2024), section 2 and table 2"
 
 _SUMMARIES = {
     "autoregressive": (
-        "A mixture's draw, denoised in three steps by a small U-net, drawn anew pixel by pixel.",
-        "Richardson and Weiss (2018); DDIM (2021); Salimans et al., PixelCNN++ (2017), section 2",
+        "Shapes from a mixture of Gaussians, images of these drawn pixel by pixel, by likelihood.",
+        "Salimans et al., PixelCNN++ (2017), section 2; Reed et al. (2017), section 3",
     ),
     "mixture-gan": (
         "A mixture's draw, denoised in three steps by a small U-net, finished adversarially.",

@@ -137,30 +137,6 @@ def test_what_refines_a_mixture_begins_as_the_mixture(size):
     torch.testing.assert_close(generator(z_NZ, labels_N), denoised)
 
 
-@pytest.mark.parametrize("labelled", [True, False])
-def test_images_are_drawn_anew_with_the_shapes_of_the_denoised(labelled):
-    generator, config, codec, images, labels = fitted(
-        200, labelled=labelled, preset="autoregressive"
-    )
-    z_NZ = torch.randn(40, config.latent, generator=stream(1, "z"))
-    labels_N = torch.arange(40) % (2 if labelled else 1)
-    refined = generator(z_NZ, labels_N)
-    generator.begin("likelihood")
-    assert generator.stage == REFINED
-    redrawn = generator(z_NZ, labels_N)
-    bytes_N = (redrawn + 1) * 127.5
-    torch.testing.assert_close(bytes_N, bytes_N.round(), atol=1e-3, rtol=0.0)
-    firsts = [generator.pixelwise.encode(each)[:, 0] for each in (refined, redrawn)]
-    assert float(torch.corrcoef(torch.stack(firsts))[0, 1]) > 0.5
-    samples = codec.to_samples(torch.from_numpy(images))
-    classes_R = torch.from_numpy(labels if labelled else 0 * labels)
-    nats = generator.loss(samples, classes_R, stream(2, "loss"))
-    nats.backward()
-    assert float(nats.detach()) > 0
-    assert all(each.grad is None for each in generator.denoiser.parameters())
-    assert generator.pixelwise.networks.window.weight_LIO.grad is not None
-
-
 def test_the_gain_gives_images_the_spectrum_of_real_ones():
     rng = stream(0, "spectrum")
     real = torch.rand(200, 1, 20, 24, generator=rng) - 0.5

@@ -1,72 +1,115 @@
-"""`autoregressive`: what a denoised draw of a mixture shows, drawn anew pixel by pixel.
+"""`autoregressive`: shapes are drawn from a mixture, images of these shapes pixel by pixel.
 
-A mixture and its denoiser (see `denoised`) know where things are, and leave grain that no image
-has. So only the shapes of what they make are kept, and a likelihood draws values (see `pixelwise`).
+What an image looks like from afar is fitted in seconds (see `shapes`); training teaches by
+likelihood what its pixels are, given that (see `pixelwise`).
 
 Shapes: N images, Z latent, R images that are fitted on.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from gan.config import ResolvedConfig
-from gan.device import exact_products
 from gan.images.codec import ImageCodec
-from gan.images.networks.denoised import REFINED, DenoisedMixture
-from gan.images.networks.pixelwise import FITTED_ROWS, Pixelwise
-from gan.protocols import Encoded, Networks
+from gan.images.networks.layers import Initialisable
+from gan.images.networks.pixelwise import Pixelwise
+from gan.images.networks.shapes import (
+    FITTED_ROWS,
+    MIXED_ROWS,
+    DrawnShapes,
+    ShapeMixture,
+    ShapeSize,
+)
+from gan.protocols import Encoded, Generator, Networks
 from gan.randomness import numpy_stream
 from gan.randomness import stream as stream_of
 
+AT_ONCE = 1_000
+"""Images that are encoded at once."""
 
-class AutoregressiveGenerator(DenoisedMixture):
-    """A mixture, a U-net that denoises its draws, and networks that draw their pixels anew."""
+
+class AutoregressiveGenerator(Generator, Initialisable):
+    """A mixture of shapes, and networks that draw pixels."""
+
+    choosing = 1
 
     def __init__(self, config: ResolvedConfig, codec: ImageCodec) -> None:
-        super().__init__(config, codec)
-        rows, units = int(config.network["shape_rows"]), int(config.network["units"])
-        self.pixelwise = Pixelwise(codec, rows, self.groups, units)
+        super().__init__()
+        self.codec = codec
+        network = config.network
+        size = ShapeSize(
+            components=int(network["components"]),
+            groups=len(codec.classes) or int(network["groups"]),
+            gaussians=int(network["gaussians"]),
+            rows_per_gaussian=int(network["rows_per_gaussian"]),
+        )
+        self.pixelwise = Pixelwise(codec, ShapeMixture(codec, size), int(network["width"]))
+        self.described = 1 + size.components
+
+    @property
+    def shapes(self) -> ShapeMixture:
+        """The mixture that draws shapes."""
+        return self.pixelwise.shapes
 
     def forward(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
         """Return `images_NCHW`."""
-        images_NCHW = super().forward(z_NZ[:, : self.mixture.numbers], labels_N)
-        if int(self.stage) != REFINED:
-            return images_NCHW
-        place = self.mixture.choose(z_NZ[:, 0], labels_N)
-        normal_NZ = z_NZ[:, self.mixture.numbers :]
         with torch.no_grad():
-            redrawn: Tensor = self.pixelwise(normal_NZ, images_NCHW.float(), place.group_N)
-        return redrawn
+            images_NCHW: Tensor = self.pixelwise(
+                z_NZ[:, self.described :], self._drawn(z_NZ, labels_N)
+            )
+        return images_NCHW
+
+    def _drawn(self, z_NZ: Tensor, labels_N: Tensor) -> DrawnShapes:
+        drawn: DrawnShapes = self.shapes(z_NZ[:, 0], z_NZ[:, 1 : self.described], labels_N)
+        return drawn
+
+    def first_features(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
+        """Return what shapes stand for, before pixels are drawn."""
+        return self.shapes.decode(self._drawn(z_NZ, labels_N).codes_NK)
 
     def loss(self, samples: Tensor, labels_N: Tensor, stream: torch.Generator) -> Tensor:
-        """Return the error of denoised images; once images are drawn anew, their nats."""
-        if int(self.stage) != REFINED:
-            return super().loss(samples, labels_N, stream)
-        return self.pixelwise.loss(samples, self._group(samples, labels_N), stream)
-
-    def begin(self, objective: str) -> None:
-        """In the phase of likelihood, and after it, images are drawn anew."""
-        if objective == "likelihood":
-            self.stage.fill_(REFINED)
+        """Return the mean nats of images whose shapes are known."""
+        group_N = self.shapes.group(self.shapes.encode(samples), labels_N)
+        return self.pixelwise.loss(samples, group_N, stream)
 
     @torch.no_grad()
     def fit(self, encoded: Encoded, seed: int) -> None:
-        """Fit the mixture, and what needs no step of what draws pixels."""
-        super().fit(encoded, seed)
-        rows = numpy_stream(seed, "pixels").permutation(len(encoded.values))[:FITTED_ROWS]
-        device = self.stage.device
-        samples = self.codec.to_samples(torch.from_numpy(encoded.values[rows])).to(device)
+        """Fit shapes, and what needs no step of what draws pixels."""
+        rng = numpy_stream(seed, "pixels")
+        rows = rng.permutation(len(encoded.values))[:MIXED_ROWS]
+        device = self.shapes.mean_F.device
+        parts = np.array_split(rows[FITTED_ROWS:], len(rows) // AT_ONCE + 1)
+        images = self._samples(encoded, rows[:FITTED_ROWS]).to(device)
+        self.shapes.fit_components(images)
+        codes_RK = torch.cat(
+            [
+                self.shapes.encode(images),
+                *(self.shapes.encode(self._samples(encoded, part).to(device)) for part in parts),
+            ]
+        )
         labels_R = torch.from_numpy(encoded.labels_N[rows]).to(device)
-        group_R = self._group(samples, labels_R)
-        self.pixelwise.fit(samples, group_R, stream_of(seed, "pixels"))
+        self.shapes.fit(codes_RK, labels_R, rng)
+        group_R = torch.cat(
+            [
+                self.shapes.group(*part)
+                for part in zip(
+                    codes_RK[: len(images)].split(AT_ONCE),
+                    labels_R[: len(images)].split(AT_ONCE),
+                    strict=True,
+                )
+            ]
+        )
+        self.pixelwise.fit(images, group_R, stream_of(seed, "pixels"))
 
-    @torch.no_grad()
-    def _group(self, samples: Tensor, labels_N: Tensor) -> Tensor:
-        """Return the group of every image: its class, or the most probable cluster."""
-        if self.mixture.is_labelled:
-            return labels_N
-        with exact_products(samples):
-            return self.mixture.locate(self.mixture.shrink(samples), labels_N).group_N
+    def _samples(
+        self, encoded: Encoded, rows: np.ndarray[tuple[int], np.dtype[np.int64]]
+    ) -> Tensor:
+        return self.codec.to_samples(torch.from_numpy(encoded.values[rows]))
+
+    def draw(self, stream: torch.Generator) -> None:
+        """Everything draws its own."""
+        del stream
 
 
 def autoregressive_networks(config: ResolvedConfig, codec: ImageCodec) -> Networks:

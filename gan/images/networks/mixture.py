@@ -134,8 +134,8 @@ class MixtureGenerator(Generator, Initialisable):
         """Return the Gaussian that each normal number chooses, of its class or of all groups."""
         chance_N, group_N = torch.special.ndtr(normal_N), labels_N
         if not self.is_labelled:
-            group_N, chance_N = _fall(self.group_share_G.expand(len(chance_N), -1), chance_N)
-        gaussian_N, _ = _fall(self.shares_GK[group_N], chance_N)
+            group_N, chance_N = which_share(self.group_share_G.expand(len(chance_N), -1), chance_N)
+        gaussian_N, _ = which_share(self.shares_GK[group_N], chance_N)
         return GaussianIndex(group_N, gaussian_N)
 
     def decode(self, whitened_ND: Tensor, place: GaussianIndex) -> Tensor:
@@ -306,7 +306,7 @@ class MixtureGenerator(Generator, Initialisable):
         return shares_NK
 
 
-def _fall(shares_NK: Tensor, chance_N: Tensor) -> tuple[Tensor, Tensor]:
+def which_share(shares_NK: Tensor, chance_N: Tensor) -> tuple[Tensor, Tensor]:
     """Return which share each chance falls into, and where within it, both of N."""
     edges_NK = shares_NK.cumsum(1) / shares_NK.sum(1, keepdim=True)
     chance_N1 = chance_N.clamp(0, SURELY)[:, None]

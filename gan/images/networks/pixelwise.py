@@ -1,40 +1,42 @@
 """Images drawn pixel by pixel, for their grain: shapes are given, every value has a distribution.
 
-The shapes of an image are its first principal components and a few numbers of its texture. Given
-these and what is drawn already, a value follows a mixture of logistic distributions, discretised to
-the values that images have (Salimans et al., "PixelCNN++", ICLR 2017, section 2.1). Pixels are
-drawn coarse to fine (see `lattice`); training looks at some pixels of each image.
+The shapes of an image are its first principal components (see `shapes`) and a few numbers of its
+texture. Given these and what is drawn already, a value follows a mixture of logistic distributions,
+discretised to the values that images have (Salimans et al., "PixelCNN++", ICLR 2017, section 2.1).
+Pixels are drawn coarse to fine (see `lattice`); training looks at some pixels of each image.
 
 Shapes: N images, C channels, H height, W width, P pixels, F values of an image, L lattices, S
-pixels that a step looks at, K codes of shapes, T numbers of texture, X of both, Z numbers that a
-draw takes, V values of windows, B bytes, G groups, Q pixels of a lattice.
+pixels that a step looks at, K codes of shapes, T numbers of texture, X all that is known of an
+image, Z numbers that a draw takes, V values of windows, B bytes, G groups, Q pixels of a lattice.
 """
 
 import math
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gan.device import exact_products
 from gan.images.codec import ImageCodec
-from gan.images.mixture import principal_components
 from gan.images.networks import texture
 from gan.images.networks.lattice import lattices
 from gan.images.networks.layers import Initialisable
 from gan.images.networks.logistics import LatticeNetworks
-from gan.images.networks.texture import ShapedImages, Texture
+from gan.images.networks.shapes import DrawnShapes, ShapeMixture
+from gan.images.networks.texture import COLOURS, ShapedImages, Texture
 
 LOOKED_AT = 8
 """Pixels of an image that a step learns from, of each lattice."""
-WOBBLE = 0.15
-"""Largest share of noise on the codes in training: those of made images are not exact either."""
+MOST_NOISE, TRUSTED_NOISE = 0.6, 0.15
+"""Noise on codes in training, in their standard deviations, at most; and what codes that were drawn
+are said to have, which have none but are not exact either (Ho et al., "Cascaded diffusion models",
+JMLR 2022, section 4)."""
 FEWEST_CODES, MOST_CODES = 16, 128
 VALUES_PER_CODE, ROWS_PER_CODE = 12, 20
 """Values and images, at least, for every component that stands for shapes."""
-FITTED_PIXELS, FITTED_ROWS = 30_000, 6_000
-"""What the linear prediction of each lattice is fitted on, and all else that is measured."""
+FITTED_PIXELS = 30_000
+"""What the linear prediction of each lattice is fitted on."""
+MOST_GAIN = 1.25
+"""By which a drawn image is made brighter, at most, so that it reaches what its texture says."""
 LEAST_CHANCE = 1e-7
 FAR = 1e3
 """Beyond every value."""
@@ -47,7 +49,7 @@ class Shapes(NamedTuple):
     flat_NCP: Tensor
     """The image that the codes stand for."""
     known_NX: Tensor
-    """Codes and texture."""
+    """Codes, texture, and how much noise the codes have."""
 
 
 class LookedAt(NamedTuple):
@@ -61,31 +63,28 @@ class LookedAt(NamedTuple):
 class Pixelwise(Initialisable):
     """Draws images of given shapes, and says how probable real ones are."""
 
-    mean_F: Tensor
-    basis_KF: Tensor
     lower_B: Tensor
     upper_B: Tensor
     nearest_B: Tensor
 
-    def __init__(self, codec: ImageCodec, rows: int, groups: int, units: int) -> None:
+    def __init__(self, codec: ImageCodec, shapes: ShapeMixture, units: int) -> None:
         super().__init__()
-        self.codec = codec
+        self.codec, self.shapes = codec, shapes
         self.size = (codec.channels, codec.height, codec.width)
-        codes, values = code_count(codec, rows), math.prod(self.size)
-        self.register_buffer("mean_F", torch.zeros(values))
-        self.register_buffer("basis_KF", torch.zeros(codes, values))
+        codes, groups = shapes.size.components, shapes.size.groups
         for name in ("lower_B", "upper_B", "nearest_B"):
             self.register_buffer(name, torch.zeros(256))
         self.texture = Texture(codes, groups)
         with torch.device("cpu"):  # indexes are no weights
             self.lattices = lattices(codec.height, codec.width)
+            self.order_P = torch.cat([each.pixel_Q for each in self.lattices])
         self.order = [each.pixel_Q.tolist() for each in self.lattices]
         seen = self.lattices[0].before_QK.shape[1] + self.lattices[0].around_QB.shape[1]
         self.networks = LatticeNetworks(
             len(self.lattices),
-            codec.channels * seen,
+            codec.channels * seen + 1,
             codec.channels,
-            codes + texture.NUMBERS,
+            codes + texture.NUMBERS + 1,
             groups,
             units,
         )
@@ -96,30 +95,20 @@ class Pixelwise(Initialisable):
         """How many normal numbers a draw takes."""
         return texture.NUMBERS + math.prod(self.size)
 
-    def encode(self, images_NCHW: Tensor) -> Tensor:
-        """Return `codes_NK`: principal components in standard deviations."""
-        with exact_products(images_NCHW):
-            codes_NK = (images_NCHW.flatten(1) - self.mean_F) @ self.basis_KF.T
-        return codes_NK / self.basis_KF.square().sum(1).clamp_min(LEAST_CHANCE)
+    def _shapes(self, codes_NK: Tensor, texture_NT: Tensor, level_N1: Tensor) -> Shapes:
+        known_NX = torch.cat([codes_NK, texture_NT, level_N1], dim=1)
+        return Shapes(self.shapes.decode(codes_NK).flatten(2), known_NX)
 
-    def decode(self, codes_NK: Tensor) -> Tensor:
-        """Return the images that codes stand for."""
-        with exact_products(codes_NK):
-            flat_NF = torch.addmm(self.mean_F, codes_NK, self.basis_KF)
-        images_NCHW: Tensor = flat_NF.unflatten(1, self.size)
-        return images_NCHW
-
-    def _shapes(self, codes_NK: Tensor, texture_NT: Tensor) -> Shapes:
-        known_NX = torch.cat([codes_NK, texture_NT], dim=1)
-        return Shapes(self.decode(codes_NK).flatten(2), known_NX)
-
-    def forward(self, normal_NZ: Tensor, like_NCHW: Tensor, group_N: Tensor) -> Tensor:
-        """Return images with the shapes of others, `images_NCHW`: values that images have."""
+    def forward(self, normal_NZ: Tensor, drawn: DrawnShapes) -> Tensor:
+        """Return images of these shapes, `images_NCHW`: values that images have."""
         normal_NT, normal_NF = normal_NZ.tensor_split([texture.NUMBERS], dim=1)
-        codes_NK = self.encode(like_NCHW)
-        shapes = self._shapes(codes_NK, self.texture.draw(normal_NT, codes_NK, group_N))
+        codes_NK, group_N = drawn
+        texture_NT = self.texture.draw(normal_NT, codes_NK, group_N)
+        level_N1 = codes_NK.new_full((len(codes_NK), 1), TRUSTED_NOISE)
+        shapes = self._shapes(codes_NK, texture_NT, level_N1)
         chance_NCP = torch.special.ndtr(normal_NF).unflatten(1, (self.size[0], -1))
         drawn_NCP = _with_edge(torch.full_like(chance_NCP, BLACK))
+        brightest_N = drawn_NCP[:, 0, 0].clone()
         for index, (lattice, pixels) in enumerate(zip(self.lattices, self.order, strict=True)):
             image_NU = self.networks.image(shapes.known_NX, group_N, index)
             before_QK = lattice.before_QK.to(drawn_NCP.device)
@@ -127,24 +116,34 @@ class Pixelwise(Initialisable):
             for q, at in enumerate(pixels):
                 before_NV = drawn_NCP[:, :, before_QK[q]].flatten(1)
                 around_NV = shapes.flat_NCP[:, :, around_QB[q]].flatten(1)
-                window_NV = torch.cat([before_NV, around_NV], dim=1)
+                window_NV = torch.cat([before_NV, around_NV, brightest_N[:, None]], dim=1)
                 place_NU = image_NU + self.place.weight[at]
                 pixel = self.networks.pixel(window_NV, place_NU, index)
                 for channel in range(self.size[0]):
                     logistics = self.networks.value(pixel, channel, drawn_NCP[:, :, at], index)
                     value_N = logistics.quantile(chance_NCP[:, channel, at])
                     drawn_NCP[:, channel, at] = self.nearest_B[_bytes(value_N)]
+                brightest_N = brightest_N.maximum(drawn_NCP[:, :COLOURS, at].amax(1))
+        asked_N = self.texture.numbers(texture_NT)[:, texture.BRIGHTEST]
         images_NCHW: Tensor = drawn_NCP[:, :, :-1].unflatten(2, self.size[1:])
-        return images_NCHW
+        return self._as_bright(images_NCHW, asked_N, brightest_N)
+
+    def _as_bright(self, images_NCHW: Tensor, asked_N: Tensor, brightest_N: Tensor) -> Tensor:
+        """Return images whose largest value is the one asked for, where that is near."""
+        gain_N = (asked_N - BLACK) / (brightest_N - BLACK).clamp_min(LEAST_CHANCE)
+        gain_N = gain_N.clamp(1 / MOST_GAIN, MOST_GAIN)
+        colours = (images_NCHW[:, :COLOURS] - BLACK) * gain_N[:, None, None, None] + BLACK
+        return torch.cat([self.nearest_B[_bytes(colours)], images_NCHW[:, COLOURS:]], dim=1)
 
     def loss(self, images_NCHW: Tensor, group_N: Tensor, stream: torch.Generator) -> Tensor:
         """Return the mean nats per image, estimated at some of its pixels."""
         with torch.no_grad():
-            codes_NK = self.encode(images_NCHW)
-            texture_NT = self.texture(images_NCHW, self.decode(codes_NK))
-            level_N1 = WOBBLE * torch.rand(len(codes_NK), 1, generator=stream)
+            codes_NK = self.shapes.encode(images_NCHW)
+            texture_NT = self.texture(images_NCHW, self.shapes.decode(codes_NK))
+            level_N1 = MOST_NOISE * torch.rand(len(codes_NK), 1, generator=stream)
             noise_NK = level_N1 * torch.randn(codes_NK.shape, generator=stream)
-            shapes = self._shapes(codes_NK + noise_NK.to(codes_NK), texture_NT)
+            level_N1, noise_NK = level_N1.to(codes_NK), noise_NK.to(codes_NK)
+            shapes = self._shapes(codes_NK + noise_NK, texture_NT, level_N1)
             looked = self._look(shapes.flat_NCP, images_NCHW, LOOKED_AT, stream)
             byte_LSC = _bytes(looked.values_LSC)
             lower_LSC, upper_LSC = self.lower_B[byte_LSC], self.upper_B[byte_LSC]
@@ -167,20 +166,24 @@ class Pixelwise(Initialisable):
         images, device = len(images_NCHW), images_NCHW.device
         flat_NCP = _with_edge(images_NCHW.flatten(2))
         image_S = torch.arange(images, device=device).repeat_interleave(each)
-        parts = []
+        ordered_NP = images_NCHW[:, :COLOURS].amax(1).flatten(1)[:, self.order_P.to(device)]
+        brightest_NP = torch.cat([ordered_NP.new_full((images, 1), BLACK), ordered_NP], dim=1)
+        brightest_NP = brightest_NP.cummax(1).values
+        parts, turn = [], 0
         for lattice in self.lattices:
             q_S = torch.randint(len(lattice.pixel_Q), (images, each), generator=stream).flatten()
             before_SKC = flat_NCP[image_S[:, None], :, lattice.before_QK[q_S].to(device)]
             around_SBC = shapes_NCP[image_S[:, None], :, lattice.around_QB[q_S].to(device)]
-            window_SV = torch.cat([before_SKC.mT.flatten(1), around_SBC.mT.flatten(1)], dim=1)
+            brightest_S1 = brightest_NP[image_S, (turn + q_S).to(device)][:, None]
+            windows = [before_SKC.mT.flatten(1), around_SBC.mT.flatten(1), brightest_S1]
+            window_SV = torch.cat(windows, dim=1)
+            turn += len(lattice.pixel_Q)
             pixel_S = lattice.pixel_Q[q_S].to(device)
             parts.append((pixel_S, window_SV, flat_NCP[image_S, :, pixel_S]))
         return LookedAt(*(torch.stack(part) for part in zip(*parts, strict=True)))
 
     def draw(self, stream: torch.Generator) -> None:
-        """Know no shapes yet, and the values that images have."""
-        self.mean_F.zero_()
-        self.basis_KF.zero_()
+        """Know the values that images have, and no textures yet."""
         self.texture.start()
         self.place.weight.normal_(std=0.01, generator=stream)
         byte_B = torch.arange(256)
@@ -194,18 +197,11 @@ class Pixelwise(Initialisable):
 
     @torch.no_grad()
     def fit(self, images_RCHW: Tensor, group_R: Tensor, stream: torch.Generator) -> None:
-        """Learn components, textures and the linear predictions of all lattices."""
-        flat_RF = images_RCHW.flatten(1)
-        self.mean_F.copy_(flat_RF.mean(0))
-        centred_RF = flat_RF - self.mean_F
-        _, directions_KF = principal_components(centred_RF.cpu().numpy(), len(self.basis_KF))
-        basis_KF = torch.from_numpy(np.ascontiguousarray(directions_KF)).to(centred_RF)
-        deviation_K = (centred_RF @ basis_KF.T).square().mean(0).sqrt()
-        self.basis_KF.zero_()
-        self.basis_KF[: len(basis_KF)] = basis_KF * deviation_K[:, None]
-        codes_RK = self.encode(images_RCHW)
-        shapes_RCHW = self.decode(codes_RK)
-        self.texture.measure(ShapedImages(images_RCHW, shapes_RCHW, codes_RK, group_R))
+        """Learn textures and the linear predictions of all lattices; shapes are fitted already."""
+        codes_RK = self.shapes.encode(images_RCHW)
+        shapes_RCHW = self.shapes.decode(codes_RK)
+        real = ShapedImages(images_RCHW, shapes_RCHW, codes_RK, group_R)
+        self.texture.measure(real, stream)
         each = math.ceil(FITTED_PIXELS / len(images_RCHW))
         looked = self._look(shapes_RCHW.flatten(2), images_RCHW, each, stream)
         for lattice in range(len(self.lattices)):

@@ -12,13 +12,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-NUMBERS = 8
+NUMBERS, BRIGHTEST = 12, 9
+"""How many there are, and which one is the largest value of an image."""
 KNOTS = 33
 """Of the distribution of each number over real images; the outermost lie inside its range."""
+TINY = 1e-12
 LEAST = 1e-4
 """Of a mean of absolute differences of values in [-1, 1]."""
 EXTREME = 0.01
 """How near to black or white a value counts as such."""
+FAINT = 0.16
+"""How near to black a value counts as faint: what shades off at edges."""
+COLOURS = 3
+"""Channels beyond these are no colours."""
 RIDGE = 20.0
 """Images' worth of no dependence on an image's shapes."""
 SHARED_ROWS = 50.0
@@ -43,19 +49,45 @@ class Texture(nn.Module):
     def forward(self, images_NCHW: Tensor, shapes_NCHW: Tensor) -> Tensor:
         """Return the normal scores of images' textures, `texture_NT`."""
         numbers_TN = _numbers(images_NCHW, shapes_NCHW).T.contiguous()
-        above_TN = torch.searchsorted(self.knots_TQ, numbers_TN).clamp(1, KNOTS - 1)
+        texture_NT: Tensor = torch.special.ndtri(self._ranks(numbers_TN, 0.5)).T
+        return texture_NT
+
+    def _ranks(self, numbers_TN: Tensor, within: Tensor | float) -> Tensor:
+        """Return the share of real images below each number; of those equal to it a part.
+
+        Args:
+            numbers_TN: of images.
+            within: the part, 0 to 1; at random, ranks are spread evenly whatever many share
+                (the distributional transform of Rüschendorf, 2009).
+        """
+        first_TN = torch.searchsorted(self.knots_TQ, numbers_TN)
+        end_TN = torch.searchsorted(self.knots_TQ, numbers_TN, right=True)
+        above_TN = first_TN.clamp(1, KNOTS - 1)
         upper_TN, lower_TN = (
             self.knots_TQ.gather(1, index_TN) for index_TN in (above_TN, above_TN - 1)
         )
-        within_TN = (numbers_TN - lower_TN) / (upper_TN - lower_TN).clamp_min(LEAST)
-        rank_TN = (above_TN - 1 + within_TN.clamp(0, 1) + 0.5) / KNOTS
-        texture_NT: Tensor = torch.special.ndtri(rank_TN).T
-        return texture_NT
+        share_TN = (numbers_TN - lower_TN) / (upper_TN - lower_TN).clamp_min(TINY)
+        between_TN = above_TN - 1 + share_TN.clamp(0, 1)
+        equal_TN = first_TN + within * (end_TN - 1 - first_TN)
+        return (torch.where(end_TN > first_TN, equal_TN, between_TN) + 0.5) / KNOTS
 
     def draw(self, normal_NT: Tensor, codes_NK: Tensor, group_N: Tensor) -> Tensor:
         """Return textures as images of these shapes and groups have them."""
         own_NT = (self.factor_GTT[group_N] @ normal_NT[:, :, None])[:, :, 0]
-        return codes_NK @ self.weight_KT + self.mean_GT[group_N] + own_NT
+        drawn_NT = codes_NK @ self.weight_KT + self.mean_GT[group_N] + own_NT
+        numbers_TN = self.numbers(drawn_NT).T.contiguous()
+        texture_NT: Tensor = torch.special.ndtri(self._ranks(numbers_TN, 0.5)).T
+        return texture_NT
+
+    def numbers(self, texture_NT: Tensor) -> Tensor:
+        """Return the numbers that normal scores stand for, `numbers_NT`."""
+        place_TN = (torch.special.ndtr(texture_NT).T * KNOTS - 0.5).clamp(0, KNOTS - 1)
+        below_TN = place_TN.long().clamp_max(KNOTS - 2)
+        lower_TN, upper_TN = (
+            self.knots_TQ.gather(1, index_TN) for index_TN in (below_TN, below_TN + 1)
+        )
+        numbers_NT: Tensor = (lower_TN + (place_TN - below_TN) * (upper_TN - lower_TN)).T
+        return numbers_NT
 
     def start(self) -> None:
         """Know nothing, until it is measured."""
@@ -64,12 +96,14 @@ class Texture(nn.Module):
         self.mean_GT.zero_()
         self.factor_GTT.zero_()
 
-    def measure(self, real: "ShapedImages") -> None:
+    def measure(self, real: "ShapedImages", stream: torch.Generator) -> None:
         """Learn how textures are distributed, and how they depend on shapes and group."""
         numbers_RT = _numbers(real.images_RCHW, real.shapes_RCHW)
         ranks_Q = (torch.arange(KNOTS) + 0.5) / KNOTS
         self.knots_TQ.copy_(numbers_RT.quantile(ranks_Q.to(numbers_RT), dim=0).T)
-        texture_RT = self(real.images_RCHW, real.shapes_RCHW).double()
+        within_TR = torch.rand(numbers_RT.T.shape, generator=stream).to(numbers_RT)
+        ranks_TR = self._ranks(numbers_RT.T.contiguous(), within_TR)
+        texture_RT = torch.special.ndtri(ranks_TR).T.double()
         codes_RK, G = real.codes_RK.double(), len(self.mean_GT)
         within_RT, within_RK = (
             values - _means(values, real.group_R, G)[real.group_R]
@@ -102,9 +136,12 @@ class ShapedImages(NamedTuple):
 
 
 def _numbers(images_NCHW: Tensor, shapes_NCHW: Tensor) -> Tensor:
-    """Return what is beyond the shapes, differences along and across, curvature, extremes."""
-    across = (images_NCHW[..., 1:] - images_NCHW[..., :-1]).abs()
-    down = (images_NCHW[..., 1:, :] - images_NCHW[..., :-1, :]).abs()
+    """Return what is beyond the shapes, differences across and down, curvature, extremes."""
+    differences = [
+        (values[..., step:] - values[..., :-step]).abs()
+        for step in (1, 2)
+        for values in (images_NCHW, images_NCHW.mT)
+    ]
     middle = images_NCHW[..., 1:-1, 1:-1]
     bent_NL = (
         (
@@ -117,11 +154,13 @@ def _numbers(images_NCHW: Tensor, shapes_NCHW: Tensor) -> Tensor:
         .abs()
         .flatten(1)
     )
-    sizes = [(images_NCHW - shapes_NCHW).abs(), across, down, bent_NL]
+    sizes = [(images_NCHW - shapes_NCHW).abs(), *differences, bent_NL]
     means = [size.flatten(1).mean(1).clamp_min(LEAST).log() for size in sizes]
     shares = [
         (images_NCHW > 1 - EXTREME).float().mean((1, 2, 3)),
         (images_NCHW < EXTREME - 1).float().mean((1, 2, 3)),
+        (images_NCHW < FAINT - 1).float().mean((1, 2, 3)),
+        images_NCHW[:, :COLOURS].amax((1, 2, 3)),
     ]
     typical = [
         (bent_NL.kthvalue(int(rank * bent_NL.shape[1]), dim=1).values + EXTREME).log()

@@ -225,12 +225,14 @@ RUN_S = 600
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 """A crashed run is none of them: it starts again by itself."""
 BUSY_S = 60
+SAME_AGAIN = ("/filter", "/flows/", "/deployments/")
+"""What is posted here is a question, or finds what is there already."""
 
 
 class PatientTransport(httpx.HTTPTransport):
     """Asks again while SQLite is busy, as Prefect's own client does and a person would.
 
-    Where nothing is changed by asking, also after a busy server gave no answer in time.
+    Where asking twice changes no more than once, also after a busy server gave no answer in time.
     """
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -239,7 +241,8 @@ class PatientTransport(httpx.HTTPTransport):
             try:
                 answer = super().handle_request(request)
             except httpx.ReadTimeout:
-                if request.method != "GET" or time.monotonic() > last_s:
+                asked_again = request.method == "GET" or request.url.path.endswith(SAME_AGAIN)
+                if not asked_again or time.monotonic() > last_s:
                     raise
                 continue
             busy = answer.status_code == httpx.codes.SERVICE_UNAVAILABLE

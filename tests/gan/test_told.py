@@ -87,7 +87,7 @@ def test_real_images_are_not_told_and_nothing_gives_them_away(scenes, reals):
 
 
 def test_the_net_tells_a_chessboard_on_single_pixels(monkeypatch, scenes):
-    monkeypatch.setattr("gan.images.evaluation.learner.STEPS", 80)
+    monkeypatch.setattr("gan.images.evaluation.learner.STEPS", 120)
     reals, others = (images[:, ::4, ::4] for images in scenes[:2])
     scores = network_scores(reals, FAULTS["chessboard 20"][0](others), 0)
     assert auc(scores.fakes_M, scores.reals_N) > 0.9

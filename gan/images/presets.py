@@ -293,7 +293,8 @@ def _choose(wanted: str, codec: ImageCodec, device: str) -> tuple[str, str]:
         name = "mlp" if _values(codec) <= LARGEST_MLP[device] else "resnet"
         return name, f"preset {name}: {size} images, on {device}"
     why = f"{size} images have more than {SMALL_VALUES} values, on {device}"
-    name = "mixture-gan" if shrinkage(codec) > 1 else "autoregressive"
+    is_large = shrinkage(codec) > 1 or codec.channels >= texture.COLOURS
+    name = "mixture-gan" if is_large else "autoregressive"
     return name, f"preset {name}: {why}"
 
 

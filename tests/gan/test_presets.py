@@ -22,7 +22,8 @@ def resolved(size=(8, 8, 1), rows=1000, generator=None, **training):
 def test_auto_takes_the_network_that_the_size_affords():
     assert resolved((8, 8, 1)).preset == "mlp"
     assert resolved((28, 28, 1)).preset == "autoregressive"
-    assert resolved((32, 32, 3)).preset == "autoregressive"
+    assert resolved((32, 32, 1)).preset == "autoregressive"
+    assert resolved((32, 32, 3)).preset == "mixture-gan"
     assert resolved((128, 128, 4)).preset == "mixture-gan"
 
 

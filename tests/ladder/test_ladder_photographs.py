@@ -15,6 +15,9 @@ SIDE = 24
 TRAIN, REST = 400, 160
 """Patches of train; of validation, holdout, and of those that nobody has seen."""
 
+LOST_DETAIL = {"less power of fine detail", "less grain"}
+"""Either names it; which of them tells more differs by a hundredth."""
+
 pytestmark = pytest.mark.full
 
 
@@ -71,7 +74,8 @@ def test_a_fault_in_every_patch_does_not_pass_and_is_named(name, shares, referen
     make, clue = FAULTS[name]
     images, labels = shares[3]
     found = not_passing(judged(make(images), labels, reference))
-    assert clue in found["c2st", "statistics"]
+    clues = LOST_DETAIL if clue in LOST_DETAIL else {clue}
+    assert any(each in found["c2st", "statistics"] for each in clues)
 
 
 def test_half_of_the_patches_from_train_are_blocked(shares, reference):

@@ -11,7 +11,7 @@ Weiss, "On GANs and GMMs" (2018), sections 3 and 4.
 Shapes: R images of a group, P values of an image, D components, K Gaussians, G groups.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -111,15 +111,16 @@ def _fit_group(
     residual = float(np.maximum((centred_RP**2).sum() - (codes_RD**2).sum(), 0.0))
     residual /= max(rows * (len(mean_P) - len(basis_DP)), 1)
     least = FEWEST * rows / gaussians
-    weights_K, centres_KD, covariances_KDD = expectation_maximisation(
-        codes_RD, prior_D, gaussians, least, rng
-    )
+    chosen_R = dissolve_small(codes_RD, cluster(codes_RD, gaussians, rng), least)
+    found = expectation_maximisation(codes_RD, chosen_R, least, own_covariances)
+    if len(found.weights_K) == 1:
+        found = Gaussians(np.ones(1), np.zeros_like(codes_RD[:1]), np.diag(prior_D)[None])
     return FittedGroup(
         mean_P.astype(np.float32),
         basis_DP,
-        weights_K,
-        centres_KD.astype(np.float32),
-        np.linalg.cholesky(covariances_KDD).astype(np.float32),
+        found.weights_K,
+        found.centres_KD.astype(np.float32),
+        np.linalg.cholesky(found.covariances_KDD).astype(np.float32),
         max(residual, FLOOR),
     )
 
@@ -142,30 +143,38 @@ def principal_components(centred_RP: Array, components: int) -> tuple[Array, Arr
     return squares[largest], basis_DP.astype(centred_RP.dtype)
 
 
+class Gaussians(NamedTuple):
+    """A mixture."""
+
+    weights_K: Array
+    centres_KD: Array
+    covariances_KDD: Array
+
+
+Covariances = Callable[[Array, Array, int], Array]
+"""From the scatter matrices of Gaussians, the rows that each has, and of how many rows in all."""
+
+
 def expectation_maximisation(
-    codes_RD: Array, prior_D: Array, k: int, least: float, rng: np.random.Generator
-) -> tuple[Array, Array, Array]:
-    """Return weights, centres and covariances of at most k Gaussians.
+    codes_RD: Array, chosen_R: Array, least: float, covariances: Covariances
+) -> Gaussians:
+    """Return the Gaussians that clusters become.
 
     Args:
         codes_RD: coordinates of the images.
-        prior_D: variances of all of them, which one Gaussian is given.
-        k: Gaussians.
+        chosen_R: the cluster of each, from 0.
         least: images that stand behind each of several; one with fewer leaves them to the others.
-        rng: what the first centres are drawn with.
+        covariances: what scatter matrices are drawn towards.
     """
-    rows, components = codes_RD.shape
-    chosen_R = dissolve_small(codes_RD, cluster(codes_RD, k, rng), least)
     shares_RK = np.eye(chosen_R.max() + 1)[chosen_R]
     for step in range(EM_STEPS):
-        shares_RK = shares_RK[:, shares_RK.sum(0) >= min(least, rows)]
-        if shares_RK.shape[1] <= 1:
-            return np.ones(1), np.zeros((1, components)), np.diag(prior_D)[None]
+        counts_K = shares_RK.sum(0)
+        shares_RK = shares_RK[:, counts_K >= min(least, counts_K.max())]
         shares_RK = shares_RK / np.maximum(shares_RK.sum(1, keepdims=True), TINY)
-        weights_K, centres_KD, covariances_KDD = _moments(codes_RD, shares_RK)
+        found = _moments(codes_RD, shares_RK, covariances)
         if step < EM_STEPS - 1:
-            shares_RK = gaussian_shares(codes_RD, weights_K, centres_KD, covariances_KDD)
-    return weights_K, centres_KD, covariances_KDD
+            shares_RK = _gaussian_shares(codes_RD, found)
+    return found
 
 
 def dissolve_small(codes_RD: Array, chosen_R: Array, least: float) -> Array:
@@ -184,8 +193,8 @@ def dissolve_small(codes_RD: Array, chosen_R: Array, least: float) -> Array:
     return chosen_R
 
 
-def _moments(codes_RD: Array, shares_RK: Array) -> tuple[Array, Array, Array]:
-    """Return weights, centres and covariances of rows that belong to Gaussians by shares."""
+def _moments(codes_RD: Array, shares_RK: Array, covariances: Covariances) -> Gaussians:
+    """Return the Gaussians of rows that belong to them by shares."""
     counts_K = shares_RK.sum(0)
     centres_KD = shares_RK.T @ codes_RD / counts_K[:, None]
     scatter_KDD = np.stack(
@@ -194,13 +203,16 @@ def _moments(codes_RD: Array, shares_RK: Array) -> tuple[Array, Array, Array]:
             for centre_D, share_R in zip(centres_KD, shares_RK.T, strict=True)
         ]
     )
-    within_D = np.einsum("kdd->d", scatter_KDD) / len(codes_RD) + FLOOR
+    covariances_KDD = covariances(scatter_KDD, counts_K, len(codes_RD))
+    return Gaussians(counts_K / counts_K.sum(), centres_KD, covariances_KDD)
+
+
+def own_covariances(scatter_KDD: Array, counts_K: Array, rows: int) -> Array:
+    """Return covariances that are drawn towards the group's own variances."""
+    within_D = np.einsum("kdd->d", scatter_KDD) / rows + FLOOR
     covariances_KDD = scatter_KDD + PRIOR_ROWS * np.diag(within_D)
-    return (
-        counts_K / counts_K.sum(),
-        centres_KD,
-        covariances_KDD / (counts_K + PRIOR_ROWS)[:, None, None],
-    )
+    covariances: Array = covariances_KDD / (counts_K + PRIOR_ROWS)[:, None, None]
+    return covariances
 
 
 def cluster(codes_RD: Array, k: int, rng: np.random.Generator) -> Array:
@@ -234,16 +246,12 @@ def _squares(codes_RD: Array, centres_KD: Array) -> Array:
     return distances
 
 
-def gaussian_shares(
-    codes_RD: Array, weights_K: Array, centres_KD: Array, covariances_KDD: Array
-) -> Array:
+def _gaussian_shares(codes_RD: Array, gaussians: Gaussians) -> Array:
     """Return how much of each row every Gaussian accounts for, (R, K)."""
     log_RK = np.stack(
         [
             np.log(weight) + _log_density(codes_RD - centre_D, covariance_DD)
-            for weight, centre_D, covariance_DD in zip(
-                weights_K, centres_KD, covariances_KDD, strict=True
-            )
+            for weight, centre_D, covariance_DD in zip(*gaussians, strict=True)
         ],
         axis=1,
     )

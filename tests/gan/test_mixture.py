@@ -8,7 +8,13 @@ from scipy.stats import multivariate_normal
 
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.images.codec import ImageCodec, write_images
-from gan.images.mixture import cluster, expectation_maximisation, principal_components
+from gan.images.mixture import (
+    cluster,
+    dissolve_small,
+    expectation_maximisation,
+    own_covariances,
+    principal_components,
+)
 from gan.images.networks import build
 from gan.images.networks.denoised import REFINED
 from gan.images.networks.mixture import GaussianIndex
@@ -152,7 +158,9 @@ def test_the_gain_gives_images_the_spectrum_of_real_ones():
 def test_expectation_maximisation_finds_separate_gaussians():
     rng = np.random.default_rng(3)
     codes = np.concatenate([rng.normal(-3, 0.5, (300, 2)), rng.normal(3, 1.0, (100, 2))])
-    weights, centres, covariances = expectation_maximisation(codes, codes.var(0), 2, 10.0, rng)
+    weights, centres, covariances = expectation_maximisation(
+        codes, cluster(codes, 2, rng), 10.0, own_covariances
+    )
     order = np.argsort(centres[:, 0])
     np.testing.assert_allclose(weights[order], [0.75, 0.25], atol=0.01)
     np.testing.assert_allclose(centres[order], [[-3, -3], [3, 3]], atol=0.3)
@@ -174,7 +182,8 @@ def test_no_gaussian_stands_for_one_or_two_images():
     """Centres that k-means++ puts on outliers would show them: such clusters are dissolved."""
     rng = np.random.default_rng(5)
     codes = np.concatenate([rng.normal(0, 1, (120, 3)), [[40.0, 0, 0], [0, 60.0, 0], [0, 61.0, 0]]])
-    weights, centres, _ = expectation_maximisation(codes, codes.var(0), 6, 10.0, rng)
+    chosen = dissolve_small(codes, cluster(codes, 6, rng), 10.0)
+    weights, centres, _ = expectation_maximisation(codes, chosen, 10.0, own_covariances)
     assert (weights * len(codes)).min() >= 9
     assert np.abs(centres).max() < 20
 

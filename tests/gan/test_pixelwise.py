@@ -8,11 +8,12 @@ import pytest
 import torch
 
 from gan.images.codec import ImageCodec, write_images
+from gan.images.mixture import MixtureSize
 from gan.images.networks.lattice import first_distance, lattices
 from gan.images.networks.layers import initialise
 from gan.images.networks.logistics import Logistics
 from gan.images.networks.pixelwise import Pixelwise, code_count
-from gan.images.networks.shapes import DrawnShapes, ShapeMixture, ShapeSize
+from gan.images.networks.shapes import DrawnShapes, ShapeMixture
 from gan.images.networks.texture import BRIGHTEST, ShapedImages, Texture
 from gan.randomness import numpy_stream, stream
 
@@ -36,8 +37,8 @@ def stripes(rows, seed=0):
 def built(codec, rows, units=24):
     """Return an untrained network, with every weight drawn from a seed."""
     groups = max(len(codec.classes), 1)
-    size = ShapeSize(code_count(codec, rows), groups, gaussians=2, rows_per_gaussian=40)
-    network = Pixelwise(codec, ShapeMixture(codec, size), units)
+    size = MixtureSize(code_count(codec, rows), gaussians=2, rows_per_gaussian=40)
+    network = Pixelwise(codec, ShapeMixture(codec, groups, size), units)
     initialise(network, stream(0, "weights"))
     return network
 

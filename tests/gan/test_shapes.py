@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from gan.images.codec import ImageCodec
+from gan.images.mixture import MixtureSize
 from gan.images.networks.layers import initialise
-from gan.images.networks.shapes import ShapeMixture, ShapeSize
+from gan.images.networks.shapes import ShapeMixture
 from gan.randomness import numpy_stream, stream
 from tests.gan.test_mixture import fitted
 
@@ -17,7 +18,7 @@ def shape_mixture(codes, labels, *, groups=2, labelled=True, rows_per_gaussian=4
     """Return a mixture fitted on codes."""
     classes = tuple(range(groups)) if labelled else ()
     codec = ImageCodec(height=8, width=8, channels=1, classes=classes)
-    shapes = ShapeMixture(codec, ShapeSize(codes.shape[1], groups, 4, rows_per_gaussian))
+    shapes = ShapeMixture(codec, groups, MixtureSize(codes.shape[1], 4, rows_per_gaussian))
     initialise(shapes, stream(0, "weights"))
     rng = numpy_stream(0, "shapes")
     shapes.fit(torch.from_numpy(codes).float(), torch.from_numpy(labels), rng)

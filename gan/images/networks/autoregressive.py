@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gan.config import ResolvedConfig
 from gan.images.codec import ImageCodec
+from gan.images.mixture import MixtureSize
 from gan.images.networks.layers import Initialisable
 from gan.images.networks.pixelwise import Pixelwise
 from gan.images.networks.shapes import (
@@ -19,7 +20,6 @@ from gan.images.networks.shapes import (
     MIXED_ROWS,
     DrawnShapes,
     ShapeMixture,
-    ShapeSize,
 )
 from gan.protocols import Encoded, Generator, Networks
 from gan.randomness import numpy_stream
@@ -38,13 +38,14 @@ class AutoregressiveGenerator(Generator, Initialisable):
         super().__init__()
         self.codec = codec
         network = config.network
-        size = ShapeSize(
+        groups = len(codec.classes) or int(network["groups"])
+        size = MixtureSize(
             components=int(network["components"]),
-            groups=len(codec.classes) or int(network["groups"]),
             gaussians=int(network["gaussians"]),
             rows_per_gaussian=int(network["rows_per_gaussian"]),
         )
-        self.pixelwise = Pixelwise(codec, ShapeMixture(codec, size), int(network["width"]))
+        shapes = ShapeMixture(codec, groups, size)
+        self.pixelwise = Pixelwise(codec, shapes, int(network["width"]))
         self.described = 1 + size.components
 
     @property

@@ -71,7 +71,7 @@ class Pixelwise(Initialisable):
         super().__init__()
         self.codec, self.shapes = codec, shapes
         self.size = (codec.channels, codec.height, codec.width)
-        codes, groups = shapes.size.components, shapes.size.groups
+        codes, groups = shapes.size.components, shapes.groups
         for name in ("lower_B", "upper_B", "nearest_B"):
             self.register_buffer(name, torch.zeros(256))
         self.texture = Texture(codes, groups)

@@ -18,13 +18,13 @@ from torch import Tensor
 from gan.device import exact_products, one_thread_everywhere
 from gan.images.codec import ImageCodec
 from gan.images.mixture import (
-    EM_STEPS,
     FEWEST,
     TINY,
     Array,
+    MixtureSize,
     cluster,
     dissolve_small,
-    gaussian_shares,
+    expectation_maximisation,
     principal_components,
 )
 from gan.images.networks.layers import Initialisable
@@ -39,16 +39,6 @@ SHARED_ROWS = 12.0
 LEAST_SQUARE = 1e-7
 LEAST_VARIANCE = 1e-4
 """Of a component in standard deviations."""
-
-
-class ShapeSize(NamedTuple):
-    """How much describes shapes, and how their distribution."""
-
-    components: int
-    groups: int
-    gaussians: int
-    rows_per_gaussian: int
-    """Images that stand behind one Gaussian, at least."""
 
 
 class DrawnShapes(NamedTuple):
@@ -68,11 +58,11 @@ class ShapeMixture(Initialisable):
     centre_GMK: Tensor
     factor_GMKK: Tensor
 
-    def __init__(self, codec: ImageCodec, size: ShapeSize) -> None:
+    def __init__(self, codec: ImageCodec, groups: int, size: MixtureSize) -> None:
         super().__init__()
         self.image_size = (codec.channels, codec.height, codec.width)
-        self.size, self.is_labelled = size, bool(codec.classes)
-        K, G, M = size.components, size.groups, size.gaussians
+        self.groups, self.size, self.is_labelled = groups, size, bool(codec.classes)
+        K, G, M = size.components, groups, size.gaussians
         self.register_buffer("mean_F", torch.zeros(math.prod(self.image_size)))
         self.register_buffer("basis_KF", torch.zeros(K, math.prod(self.image_size)))
         self.register_buffer("group_share_G", torch.zeros(G))
@@ -148,7 +138,7 @@ class ShapeMixture(Initialisable):
             labels_R: their classes; without classes images are clustered.
             rng: what first centres are drawn with.
         """
-        codes, groups = codes_RK.double().cpu().numpy(), self.size.groups
+        codes, groups = codes_RK.double().cpu().numpy(), self.groups
         if self.is_labelled:
             group_R = labels_R.cpu().numpy()
         else:
@@ -183,7 +173,7 @@ def _common_covariance(codes_RK: Array, group_R: Array) -> Array:
 def _fit_group(
     codes_RK: Array, common_KK: Array, most: int, rng: np.random.Generator
 ) -> tuple[Array, Array, Array]:
-    """Return weights, centres and factors of a group's Gaussians, by expectation maximisation.
+    """Return weights, centres and factors of a group's Gaussians.
 
     Args:
         codes_RK: of a group's images.
@@ -194,30 +184,15 @@ def _fit_group(
     least = FEWEST * len(codes_RK) / most
     first_RK = codes_RK[:, :CLUSTER_COMPONENTS]
     chosen_R = dissolve_small(first_RK, cluster(first_RK, most, rng), least)
-    shares_RM = np.eye(chosen_R.max() + 1)[chosen_R]
-    for step in range(EM_STEPS):
-        kept_M = shares_RM.sum(0) >= min(least, shares_RM.sum(0).max())
-        shares_RM = shares_RM[:, kept_M]
-        shares_RM = shares_RM / np.maximum(shares_RM.sum(1, keepdims=True), TINY)
-        weights_M, centres_MK, covariances_MKK = _moments(codes_RK, shares_RM, common_KK)
-        if step < EM_STEPS - 1:
-            shares_RM = gaussian_shares(codes_RK, weights_M, centres_MK, covariances_MKK)
-    return weights_M, centres_MK, np.linalg.cholesky(covariances_MKK)
 
+    def towards_common(scatter_MKK: Array, counts_M: Array, rows: int) -> Array:
+        """Return covariances drawn towards the group's own, and that towards the common one."""
+        within_KK = scatter_MKK.sum(0)
+        size = np.trace(within_KK) / rows / max(np.trace(common_KK), TINY)
+        own_KK = (within_KK + SHARED_ROWS * size * common_KK) / (rows + SHARED_ROWS)
+        drawn_MKK = (scatter_MKK + PRIOR_ROWS * own_KK) / (counts_M + PRIOR_ROWS)[:, None, None]
+        covariances_MKK: Array = drawn_MKK + LEAST_VARIANCE * np.eye(len(own_KK))
+        return covariances_MKK
 
-def _moments(codes_RK: Array, shares_RM: Array, common_KK: Array) -> tuple[Array, Array, Array]:
-    """Return weights, centres and covariances of rows that belong to Gaussians by shares."""
-    counts_M = shares_RM.sum(0)
-    centres_MK = shares_RM.T @ codes_RK / counts_M[:, None]
-    scatter_MKK = np.stack(
-        [
-            ((codes_RK - centre_K) * share_R[:, None]).T @ (codes_RK - centre_K)
-            for centre_K, share_R in zip(centres_MK, shares_RM.T, strict=True)
-        ]
-    )
-    within_KK = scatter_MKK.sum(0)
-    size = np.trace(within_KK) / len(codes_RK) / max(np.trace(common_KK), TINY)
-    own_KK = (within_KK + SHARED_ROWS * size * common_KK) / (len(codes_RK) + SHARED_ROWS)
-    covariances_MKK = (scatter_MKK + PRIOR_ROWS * own_KK) / (counts_M + PRIOR_ROWS)[:, None, None]
-    floor_KK = LEAST_VARIANCE * np.eye(len(own_KK))
-    return counts_M / counts_M.sum(), centres_MK, covariances_MKK + floor_KK
+    found = expectation_maximisation(codes_RK, chosen_R, least, towards_common)
+    return found.weights_K, found.centres_KD, np.linalg.cholesky(found.covariances_KDD)

@@ -135,18 +135,18 @@ class CalendarNumeric(Modelled):
     @cached_property
     def _place_of_cell(self) -> Array:
         """Code and value of every cell in one rising number."""
-        units, _ = to_units(self.vocabularies[0].fill_null(self._middle), self.decimals)
+        units, _ = to_units(self.vocabularies[0], self.decimals)
         return self.code_of_cell + self._fraction(units)
 
     @cached_property
-    def _middle(self) -> Any:
-        known = self.own.vocabularies[0].drop_null()
-        return known[len(known) // 2]
+    def _ends(self) -> tuple[float, float]:
+        """The smallest and the largest value, in units."""
+        known, _ = to_units(self.own.vocabularies[0].drop_null(), self.decimals)
+        return float(known.min()), float(known.max())
 
     def _fraction(self, units: Array) -> Array:
         """Return how far values lie between the ends, in [0, 1)."""
-        known, _ = to_units(self.own.vocabularies[0].drop_null(), self.decimals)
-        low, high = float(known.min()), float(known.max())
+        low, high = self._ends
         found: Array = np.clip((units - low) / (high - low + 1), 0, 1 - 1e-9)
         return found
 
@@ -248,6 +248,8 @@ def _cycles_seen(column: Numeric, some: pa.Table, others: Sequence[Array]) -> li
     """Return the cycles whose phases go with another column, the most telling first."""
     units_N, valid_N = to_units(some[column.name], column.decimals)
     kind, rows = column.vocabularies[0].type, int(valid_N.sum())
+    if not rows:
+        return []
     seen: dict[CycleName, float] = {}
     for cycle, many in PHASES.items():
         if cycle != "weekday" and day_units(kind) < many:

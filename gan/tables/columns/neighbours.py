@@ -94,7 +94,7 @@ def find_neighbours(
         for index, pair in chosen.items()
     }
     return tuple(
-        fitted.get(index, calendars.get(column.name, column))
+        fitted.get(index) or calendars.get(column.name, column)
         for index, column in enumerate(columns)
     )
 
@@ -233,14 +233,16 @@ def _comparable(one: Any, other: Any) -> bool:
     return bool(one == other or (pa.types.is_integer(one) and pa.types.is_integer(other)))
 
 
-def _fit(own: Numeric, other: Numeric, pair: Pair, records: pa.Table, group: int) -> Modelled:
-    """Return the column of a pair with codes for differences."""
+def _fit(
+    own: Numeric, other: Numeric, pair: Pair, records: pa.Table, group: int
+) -> Modelled | None:
+    """Return the column of a pair with codes for differences; None where hardly a row has one."""
     one, neighbour = _Sampled.of(own, records), _Sampled.of(other, records)
     trend = _trend(one, neighbour, group) if pair.trend else None
     beside = Beside(other.name, pair.reach, one.kept, trend)
     apart_N, beside_N = beside.apart(own, neighbour.values, one.values)
     if np.count_nonzero(beside_N) < max(group, 2):
-        return own
+        return None
     name = f"{own.name} less {other.name}"
     found = pa.array(apart_N[beside_N])
     offsets = Numeric.fit(name, found, group, limits=(None, None), whole=False)

@@ -10,6 +10,7 @@ from small_tables import with_meaning
 from gan.tables.codec import TableCodec
 from gan.tables.columns.calendar import CalendarNumeric, phases_of
 from gan.tables.columns.numeric import Numeric
+from gan.tables.columns.partners import SAMPLE
 from gan.tables.columns.values import CodePlaces, to_units
 from gan.tables.networks.masked import place_nodes
 
@@ -86,6 +87,11 @@ def test_what_goes_with_no_other_column_stays_as_it_is(arrivals):
     numbers = np.random.default_rng(4)
     mixed = table(arrivals["when"].combine_chunks(), numbers.permutation(arrivals["stay"]))
     assert isinstance(TableCodec.fit(mixed, None).columns[0], Numeric)
+    rows = 3 * SAMPLE
+    seldom = np.where(np.arange(rows) % 3 == 1, np.arange(rows) % 400 + 17_000, -1)
+    moments = pa.array(seldom, mask=seldom < 0).cast(pa.int32()).cast(pa.date32())
+    unseen = table(moments, numbers.integers(0, 9, rows))
+    assert isinstance(TableCodec.fit(unseen, None).columns[0], Numeric), "none in the sample"
     few = arrivals.slice(0, 400)
     assert isinstance(TableCodec.fit(few, None).columns[0], Numeric)
 

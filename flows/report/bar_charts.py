@@ -13,8 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from flows.report.html import Html, element, fold, interval, join, number, short, words
-from flows.report.line_charts import x_ticks
-from flows.report.scales import Scale, finite, linear_scale, log_scale
+from flows.report.scales import Scale, finite, linear_scale, log_scale, x_ticks
 from gan.report import CEILING_UNIT
 
 _MOST_BARS = 12

@@ -9,7 +9,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flows.report.html import Html, compact, element, short, words
-from flows.report.scales import BOX, Scale, end_of, finite, linear_scale, log_scale, thin
+from flows.report.scales import (
+    BOX,
+    Scale,
+    end_of,
+    finite,
+    linear_scale,
+    log_scale,
+    thin,
+    x_ticks,
+)
 
 STYLES = 6
 """Line styles (colour and dashes) in the style sheet; further series start again."""
@@ -113,15 +122,6 @@ def _mark(index: int, mark: Mapping[str, Any], across: Scale) -> Html:
         element("circle", cx=place, cy="0", r="8", class_="mark-flag"),
         element("text", str(index), x=place, y="0", dy="3.5", class_="mark-number"),
     )
-
-
-def x_ticks(scale: Scale) -> list[Html]:
-    """Return the texts below an axis."""
-    places = {tick: scale.at(tick) for tick in scale.ticks}
-    return [
-        element("span", compact(tick), style=f"left:{scale.percent(tick)}", class_=end_of(place))
-        for tick, place in places.items()
-    ]
 
 
 def _texts(ticks: Sequence[Mapping[str, Any]], scale: Scale) -> list[Html]:

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from flows.report.html import Html, compact, element
+
 BOX = 1000
 """Side of the square that curves are drawn in; it is stretched to its place."""
 AT_END = 0.02
@@ -106,3 +108,12 @@ def end_of(place: float, margin: float = AT_END) -> str | None:
     if place < margin:
         return "first"
     return "last" if place > 1 - margin else None
+
+
+def x_ticks(scale: Scale) -> list[Html]:
+    """Return the texts below an axis."""
+    places = {tick: scale.at(tick) for tick in scale.ticks}
+    return [
+        element("span", compact(tick), style=f"left:{scale.percent(tick)}", class_=end_of(place))
+        for tick, place in places.items()
+    ]

@@ -172,7 +172,7 @@ def mixture_gan(codec: ImageCodec, device: str, train_rows: int) -> Preset:
 
 def autoregressive(codec: ImageCodec, device: str, train_rows: int) -> Preset:
     """Return a mixture of shapes, and networks that draw images of these pixel by pixel."""
-    network = _mixture_network(codec, train_rows, ROWS_PER_GAUSSIAN)
+    network = _mixture_network(codec, train_rows, REFINED_ROWS)
     components = code_count(codec, train_rows)
     return Preset(
         objective="likelihood",
@@ -182,7 +182,7 @@ def autoregressive(codec: ImageCodec, device: str, train_rows: int) -> Preset:
             "groups": network["groups"],
             "components": components,
             "gaussians": network["gaussians"],
-            "rows_per_gaussian": ROWS_PER_GAUSSIAN,
+            "rows_per_gaussian": REFINED_ROWS,
         },
         latent=1 + components + texture.NUMBERS + _values(codec),
         is_latent_free=False,

@@ -3,7 +3,7 @@
 In the components, and the numbers of an image's texture beside them, each group, a class or a
 cluster where there are no classes, has a mixture of Gaussians: which textures go with which shapes
 is what a Gaussian knows. Each one's covariance is drawn towards what the group's Gaussians have in
-common, and that towards what all groups have, because some thirty images show no covariance.
+common, and that towards what all groups have, because some forty images show no covariance.
 
 Shapes: N images, R images that are fitted on, C channels, H height, W width, F values of an image,
 K components, T numbers of its texture, D = K + T, G groups, M Gaussians of a group.
@@ -33,7 +33,7 @@ from gan.images.networks.mixture import CLUSTER_COMPONENTS, SMALLEST_CLUSTER, wh
 
 FITTED_ROWS, MIXED_ROWS = 6_000, 20_000
 """Images, at most, that components are fitted on, and mixtures."""
-PRIOR_ROWS = 20.0
+PRIOR_ROWS = 40.0
 """Images' worth of a group's common covariance in that of each of its Gaussians."""
 SHARED_ROWS = 12.0
 """Images' worth of all groups' covariance in that."""

@@ -224,7 +224,7 @@ STARTUP_S = 400
 RUN_S = 600
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 """A crashed run is none of them: it starts again by itself."""
-BUSY_S = 60
+BUSY_S = 150
 SAME_AGAIN = ("/filter", "/flows/", "/deployments/")
 """What is posted here is a question, or finds what is there already."""
 

@@ -12,8 +12,8 @@ from storage.lake.synthesis import resolve
 from storage.sources.prepared import Prepared
 
 NIGHT, NEXT = date(2026, 11, 21), date(2026, 11, 22)
-TRAIN_KEY = "05dfc4707de521930e00a07b130a3a2ad7a9b775ff0a579bff94a946761c894a"
-RUN_KEY = "6469dff09084e221c12283fe1d0d39de4ece4819c9c99c8a55646039744ba459"
+TRAIN_KEY = "f3bdeb6b7520b32b4441bf41bd8ee1275f5d431a81f09bf78f181dac0d05c580"
+RUN_KEY = "1a3c2e01cc6d184ac57f77d3ee3f21d3c98f5b57299847565c761467628c8660"
 MINIMAL = {"name": "mine", "source": {"uri": "example:digits"}}
 TRAINING = [
     {"seed": 1},

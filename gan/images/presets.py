@@ -20,8 +20,8 @@ from gan.protocols import PresetEntry
 LARGEST_TICK_SAMPLES = 50_000
 
 LARGEST_MLP = {"cpu": 4_096, "cuda": 256}
-"""Values per image (height x width x channels) up to which `modern` takes `mlp`, on CUDA `auto` too:
-without a GPU convolutions see too few images to learn anything in the time that people wait."""
+"""Values per image (height x width x channels) up to which `modern` takes `mlp`, on CUDA `auto` as
+well: without a GPU convolutions see too few images to learn anything in the time people wait."""
 
 SMALL_VALUES = 256
 """Values per image up to which an `mlp` is at its smallest."""

@@ -131,7 +131,7 @@ def test_what_decides_the_shards_changes_the_run_key(change):
     assert keys(change)[0] == BASE[0]
 
 
-FILL_KEY = "8cd18a875a6e3c663f51c93bb7ef644c62a28deeb2604fa5236fceb58198b77a"
+FILL_KEY = "82c5a1d917d53870680930fdbdfa87dbc368af77085c3e7840a6a37781173383"
 
 
 def test_to_fill_up_the_training_split_is_what_fill_was_and_all_else_is_another_run():

@@ -145,6 +145,7 @@ def make_recipe() -> dict[str, Any]:
     return {
         "name": "stripes",
         "source": {"uri": "stripes.parquet", "label": "kind"},
+        "generator": {"width": 16},
         "training": {"budget_samples": 12_000, "batch_size": 32, "device": "cpu"},
         "gate": LENIENT,
         "lift": {"when": "never"},  # tests/e2e/test_table_job.py has it

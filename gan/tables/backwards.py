@@ -304,6 +304,8 @@ def _solved_for(
                 rest_N = rest_N - (0.0 if each == name else one * numbers[each])
             solved_N: Array = rest_N / weight if weight else np.full(len(rest_N), np.nan)
             return solved_N
+        if rule.kind == "product" and rule.rate:
+            return _solved_with_rate(rule, name, result_N, numbers)
         if rule.kind == "product":
             others_N = rule.scale * np.prod(
                 [np.ones(len(result_N)), *(numbers[each] for each in names if each != name)], axis=0
@@ -316,6 +318,23 @@ def _solved_for(
         if name == top:
             return None if name in below else result_N * divisor_N / rule.scale
         return _root(rule.scale * numbers[top] / (result_N * divisor_N), times)
+
+
+def _solved_with_rate(
+    rule: Constraint, name: str, result_N: Array, numbers: Mapping[str, Array]
+) -> Array | None:
+    """Return the input of a product whose last factor is 1 plus so many times its column."""
+    *names, last = rule.columns[1:]
+    times = names.count(name)
+    if name == last and times:
+        return None
+    others_N = rule.scale * np.prod(
+        [np.ones(len(result_N)), *(numbers[each] for each in names if each != name)], axis=0
+    )
+    if name == last:
+        rate_N: Array = (result_N / others_N - 1) / rule.rate
+        return rate_N
+    return _root(result_N / (others_N * (1 + rule.rate * numbers[last])), times)
 
 
 def _root(numbers_N: Array, times: int) -> Array:

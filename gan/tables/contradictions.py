@@ -31,6 +31,7 @@ FITTING: Mapping[str, tuple[frozenset[str], ...]] = {
 EACH_FITTING: Mapping[str, tuple[frozenset[str], ...]] = {
     "difference": (NUMBERS, MOMENTS, MOMENTS),
     "band": (LEARNT, NUMBERS),
+    "part": (LEARNT, MOMENTS),
 }
 """Kind of constraint → the family of each of its columns."""
 REPEATING = frozenset({"product", "ratio"})
@@ -68,6 +69,10 @@ def _reach_of_sum(constraint: Constraint, inputs: Sequence[Interval]) -> Interva
 
 
 def _reach_of_product(constraint: Constraint, inputs: Sequence[Interval]) -> Interval:
+    if constraint.rate:
+        *inputs, last = inputs
+        low, high = sorted(1 + constraint.rate * end for end in last)
+        inputs.append((low, high))
     return reduce(_times, inputs, (constraint.scale, constraint.scale))
 
 

@@ -52,6 +52,8 @@ def compute(rule: Constraint, columns: Mapping[str, Any], *, skips_null: bool = 
         numbers_N = np.where(known_N, seconds_N / UNIT_SECONDS[str(rule.unit)], np.nan)
         return Computed(numbers_N, np.abs(numbers_N), known_N)
     inputs = [as_floats(columns[name]) for name in rule.columns[1:]]
+    if rule.rate:
+        inputs[-1] = 1 + rule.rate * inputs[-1]
     known_N = ~np.any([np.isnan(each) for each in inputs], axis=0)
     if skips_null:
         neutral = 0.0 if rule.kind == "linear" else 1.0

@@ -19,9 +19,10 @@ from storage.sources.tables.structure.linear import find_linear, verify_linear
 from storage.sources.tables.structure.lookups import find_lookups
 from storage.sources.tables.structure.moments import find_differences
 from storage.sources.tables.structure.one_of import find_blocks
+from storage.sources.tables.structure.parts import find_parts
 from storage.sources.tables.structure.products import find_products, find_scaled
+from storage.sources.tables.structure.rates import find_rated
 from storage.sources.tables.structure.rule import FoundRule, derived_columns
-from storage.sources.tables.structure.unsaid import find_unsaid
 
 FEWEST_LEARNT = 2
 """Columns that a generator needs beside what is computed."""
@@ -72,11 +73,12 @@ def find_structure(
     formulas = tuple(_turned(view, rule, made, never) for rule in formulas)
     chosen.take(rule for rule in formulas if rule.constraint.kind == "sum")
     chosen.take(rule for rule in multiplied if rule.constraint.kind == "product")
+    chosen.take(find_rated(view, flags))
     chosen.take(rule for rule in formulas if rule.constraint.kind == "linear")
     chosen.take(_unless_lossy(view, r) for r in multiplied if r.constraint.kind == "ratio")
     chosen.take(_unless_lossy(view, rule) for rule in find_scaled(view, flags))
     chosen.take(find_differences(view, flags))
-    chosen.take(find_unsaid(view, flags))
+    chosen.take(find_parts(view, flags))
     chosen.take(find_bands(view, flags))
     chosen.take(decided)
     chosen.take(find_conditions(view, flags))

@@ -79,7 +79,7 @@ def find_products(columns: TableColumns, skipped: Collection[str]) -> tuple[Foun
         skipped: columns that are not looked at, as other rules tell them.
     """
     rules = []
-    for kind, chosen in candidates(columns, skipped, _left):
+    for kind, chosen in candidates(columns, skipped, remaining):
         result, *inputs = (columns.quantities[name] for name in chosen)
         given_N = _at_zero(columns, result, computed(kind, inputs), inputs)
         support = formula_support(result, given_N, [], inputs)
@@ -98,7 +98,7 @@ def find_scaled(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundR
         skipped: columns that are not looked at, as other rules tell them.
     """
     rules = []
-    for kind, chosen in candidates(columns, skipped, _left_scaled):
+    for kind, chosen in candidates(columns, skipped, remaining_scaled):
         result, *inputs = (columns.quantities[name] for name in chosen)
         for scale in _scales(result, computed(kind, inputs), columns.sample_S):
             if not _has_points(columns, inputs):
@@ -205,7 +205,7 @@ def _combined(over_C: Ints, first_C: Ints, second_C: Ints, *, divides: bool) -> 
     return Combinations(over_C=over_C, first_C=first_C, second_C=second_C, divides=divides)
 
 
-def _left(
+def remaining(
     result: Quantity, values_S: Floats, sample_SP: Floats, combined: Combinations
 ) -> Iterator[tuple[int, ...]]:
     """Return the combinations that give the result in all probed rows."""
@@ -219,7 +219,7 @@ def _left(
     yield from _used(combined, chosen if probes else chosen[:0])
 
 
-def _left_scaled(
+def remaining_scaled(
     result: Quantity, values_S: Floats, sample_SP: Floats, combined: Combinations
 ) -> Iterator[tuple[int, ...]]:
     """Return the combinations that one factor turns into the result in all probed rows."""
@@ -292,10 +292,11 @@ def _sentence(constraint: Constraint, result: Quantity) -> str:
     else:
         formula = f"{first} divided by {listed_names(others)}"
     factor = "" if constraint.scale == 1 else f"{constraint.scale:.10g} times "
-    return f"{name} is {factor}{formula}{_rounding(result.decimals)}, in all rows"
+    return f"{name} is {factor}{formula}{rounding_words(result.decimals)}, in all rows"
 
 
-def _rounding(decimals: int | None) -> str:
+def rounding_words(decimals: int | None) -> str:
+    """Return how a sentence says that a formula is rounded."""
     if not decimals:
         return "" if decimals is None else ", rounded"
     return f", rounded to {decimals} decimal{'s' if decimals > 1 else ''}"

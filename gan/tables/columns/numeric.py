@@ -42,8 +42,10 @@ from gan.tables.columns.groups import Limits, shown_values, wide_gaps
 from gan.tables.columns.habits import Habit
 from gan.tables.columns.values import (
     LARGEST,
+    MONTHS,
     Modelled,
     NumberError,
+    are_months,
     find_decimals,
     from_plain,
     from_units,
@@ -82,7 +84,7 @@ class QuantileCurve(NamedTuple):
     atoms: tuple[bool, ...]
     """Whether each code is an atom."""
     decimals: int | None
-    """Of floats; None = floats without a step. 0 for all other types."""
+    """Of floats; None = floats without a step. 0 for all other types, or MONTHS."""
     ranges: tuple[Range, ...]
     """How many values there are and how they are rounded, in ranges; none without a step."""
 
@@ -109,9 +111,10 @@ class Numeric(Modelled):
         Raises:
             DataError: nothing of it may be shown, or nothing lies within the limits.
         """
-        decimals = find_decimals(column)
+        months = not whole and limits == (None, None) and are_months(column)
+        decimals = MONTHS if months else find_decimals(column)
         units_N, valid_N = to_units(column, decimals)
-        scale = column.type.scale if pa.types.is_decimal(column.type) else decimals or 0
+        scale = column.type.scale if pa.types.is_decimal(column.type) else max(decimals or 0, 0)
         ends = _in_units(limits, scale, whole=units_N.dtype.kind == "i")
         units = np.sort(_within(name, units_N[valid_N], ends, limits))
         if len(units) < g:

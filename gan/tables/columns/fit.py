@@ -320,7 +320,7 @@ class _Fit:
             and pa.types.is_integer(values.type)
             and len(values.unique()) <= LABEL_CLASSES
         )
-        return Numeric.fit(column.name, values, g, limits=limits, whole=whole)
+        return Numeric.fit(column.name, values, g, limits=limits, whole=whole, months=True)
 
     def _add_joint(self, column: Column) -> None:
         names = self.rules.joint[column.name]

@@ -98,7 +98,16 @@ class Numeric(Modelled):
     curve: "QuantileCurve"
 
     @classmethod
-    def fit(cls, name: str, column: Any, g: int, *, limits: Limits, whole: bool) -> Self:
+    def fit(
+        cls,
+        name: str,
+        column: Any,
+        g: int,
+        *,
+        limits: Limits,
+        whole: bool,
+        months: bool = False,
+    ) -> Self:
         """Learn atoms, bins and cells.
 
         Args:
@@ -107,12 +116,13 @@ class Numeric(Modelled):
             g: a value that fewer rows hold is not shown.
             limits: smallest and largest value to produce, in numbers; None = open.
             whole: every value is an atom, as the classes of a label are.
+            months: whether whole numbers that are all months are counted in months.
 
         Raises:
             DataError: nothing of it may be shown, or nothing lies within the limits.
         """
-        months = not whole and limits == (None, None) and are_months(column)
-        decimals = MONTHS if months else find_decimals(column)
+        in_months = months and not whole and limits == (None, None) and are_months(column)
+        decimals = MONTHS if in_months else find_decimals(column)
         units_N, valid_N = to_units(column, decimals)
         scale = column.type.scale if pa.types.is_decimal(column.type) else max(decimals or 0, 0)
         ends = _in_units(limits, scale, whole=units_N.dtype.kind == "i")

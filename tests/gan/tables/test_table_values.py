@@ -235,7 +235,8 @@ def test_numbers_of_64_bits_and_single_floats_come_back_from_json_as_they_were()
 
 
 def numeric(values):
-    return Numeric.fit("x", pa.array(values), 10, limits=(None, None), whole=False)
+    ends = (None, None)
+    return Numeric.fit("x", pa.array(values), 10, limits=ends, whole=False, months=True)
 
 
 def test_numbers_that_are_months_stay_months():

@@ -289,9 +289,9 @@ def _solved_for(
     """Return the input of a product, a ratio or a linear formula; NaN where there is none."""
     names = rule.columns[1:]
     times = names.count(name)
-    neutral = 0.0 if rule.kind == "linear" else 1.0
+    added = names if rule.kind == "linear" else [each for _, each in rule.added]
     numbers = {
-        each: np.where(np.isnan(one) & skips_null, neutral, one)
+        each: np.where(np.isnan(one) & skips_null, float(each not in added), one)
         for each, one in ((each, as_floats(columns[each])) for each in names)
     }
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -304,13 +304,8 @@ def _solved_for(
                 rest_N = rest_N - (0.0 if each == name else one * numbers[each])
             solved_N: Array = rest_N / weight if weight else np.full(len(rest_N), np.nan)
             return solved_N
-        if rule.kind == "product" and rule.rate:
-            return _solved_with_rate(rule, name, result_N, numbers)
         if rule.kind == "product":
-            others_N = rule.scale * np.prod(
-                [np.ones(len(result_N)), *(numbers[each] for each in names if each != name)], axis=0
-            )
-            return _root(result_N / others_N, times)
+            return _solved_product(rule, name, result_N, numbers)
         top, *below = names
         divisor_N = np.prod(
             [np.ones(len(result_N)), *(numbers[each] for each in below if each != name)], axis=0
@@ -320,21 +315,29 @@ def _solved_for(
         return _root(rule.scale * numbers[top] / (result_N * divisor_N), times)
 
 
-def _solved_with_rate(
+def _solved_product(
     rule: Constraint, name: str, result_N: Array, numbers: Mapping[str, Array]
 ) -> Array | None:
-    """Return the input of a product whose last factor is 1 plus so many times its column."""
-    *names, last = rule.columns[1:]
-    times = names.count(name)
-    if name == last and times:
+    """Return the input of a product; None where it is an input in two ways."""
+    rest_N = result_N - np.sum(
+        [np.zeros(len(result_N)), *(w * numbers[each] for w, each in rule.added if each != name)],
+        axis=0,
+    )
+    weight = sum(weight for weight, each in rule.added if each == name)
+    *plain, last = (*rule.factors,) if rule.rate else (*rule.factors, "")
+    times = plain.count(name)
+    if (weight != 0) + (times > 0) + (bool(last) and name == last) > 1:
         return None
     others_N = rule.scale * np.prod(
-        [np.ones(len(result_N)), *(numbers[each] for each in names if each != name)], axis=0
+        [np.ones(len(result_N)), *(numbers[each] for each in plain if each != name)], axis=0
     )
-    if name == last:
-        rate_N: Array = (result_N / others_N - 1) / rule.rate
-        return rate_N
-    return _root(result_N / (others_N * (1 + rule.rate * numbers[last])), times)
+    if last and name != last:
+        others_N = others_N * (1 + rule.rate * numbers[last])
+    if weight:
+        return np.asarray((rest_N - others_N) / weight)
+    if times:
+        return _root(rest_N / others_N, times)
+    return np.asarray((rest_N / others_N - 1) / rule.rate)
 
 
 def _root(numbers_N: Array, times: int) -> Array:

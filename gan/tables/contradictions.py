@@ -69,11 +69,16 @@ def _reach_of_sum(constraint: Constraint, inputs: Sequence[Interval]) -> Interva
 
 
 def _reach_of_product(constraint: Constraint, inputs: Sequence[Interval]) -> Interval:
+    many = len(constraint.factors)
+    factors, added = list(inputs[:many]), inputs[many:]
     if constraint.rate:
-        *inputs, last = inputs
-        low, high = sorted(1 + constraint.rate * end for end in last)
-        inputs.append((low, high))
-    return reduce(_times, inputs, (constraint.scale, constraint.scale))
+        low, high = sorted(1 + constraint.rate * end for end in factors[-1])
+        factors[-1] = low, high
+    low, high = reduce(_times, factors, (constraint.scale, constraint.scale))
+    for weight, ends in zip(constraint.weights, added, strict=True):
+        least, most = sorted(weight * end for end in ends)
+        low, high = low + least, high + most
+    return low, high
 
 
 def _reach_of_ratio(constraint: Constraint, inputs: Sequence[Interval]) -> Interval:

@@ -149,7 +149,7 @@ MOST_COLUMNS: Final = {"range": 1, "difference": 3, "band": 2, "conditional": 2,
 FIELDS: Final = {
     "strict": ("inequality",),
     "whole_days": ("inequality",),
-    "weights": ("linear",),
+    "weights": ("linear", "product"),
     "offset": ("linear", "part"),
     "scale": ("product", "ratio"),
     "rate": ("product",),
@@ -208,7 +208,8 @@ class Constraint(BaseModel):
     """inequality of timestamps only: their days are compared, as they always are where one of two
     columns holds dates."""
     weights: tuple[float, ...] = Field((), title="Weights")
-    """linear only: one for each column but the first."""
+    """linear: one for each column but the first. product: of the last so many columns, which are
+    not multiplied but added, each so many times."""
     offset: float = Field(0.0, title="Offset")
     """linear and part only: what is added; to a moment so many seconds."""
     scale: float = Field(1.0, title="Scale", ge=-1e12, le=1e12, allow_inf_nan=False)
@@ -262,10 +263,25 @@ class Constraint(BaseModel):
             raise ValueError(msg)
         return self
 
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """Of a product the columns that are multiplied."""
+        return self.columns[1 : len(self.columns) - len(self.weights)]
+
+    @property
+    def added(self) -> tuple[tuple[float, str], ...]:
+        """Of a product the columns that are added, each with how many times."""
+        if self.kind != "product":
+            return ()
+        names = self.columns[len(self.columns) - len(self.weights) :]
+        return tuple(zip(self.weights, names, strict=True))
+
     def _incomplete(self) -> str | None:
         """Return what is missing or does not fit together, with the remedy."""
         if self.kind == "linear" and len(self.weights) != len(self.columns) - 1:
             return f"has {len(self.weights)} weights; give one for each column but the first"
+        if self.kind == "product" and len(self.weights) > len(self.columns) - 3:
+            return f"has {len(self.weights)} weights; leave two columns to be multiplied"
         if self.scale == 0:
             return "has the scale 0, which makes everything 0; give another"
         if self.kind == "difference" and self.unit is None:

@@ -67,10 +67,14 @@ def _scale(one: Constraint) -> str:
 
 
 def _product(one: Constraint, names: Sequence[str]) -> str:
-    first, *factors = names
+    first, *factors = names[: len(names) - len(one.weights)]
     if one.rate:
         factors[-1] = f"(1 {'-' if one.rate < 0 else '+'} {_times(abs(one.rate))}{factors[-1]})"
-    return f"product {first} = {_scale(one)}{' * '.join(factors)}"
+    added = "".join(
+        f" {'-' if weight < 0 else '+'} {_times(abs(weight))}{name}"
+        for weight, name in zip(one.weights, names[1 + len(factors) :], strict=True)
+    )
+    return f"product {first} = {_scale(one)}{' * '.join(factors)}{added}"
 
 
 def _times(number: float) -> str:

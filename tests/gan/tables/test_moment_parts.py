@@ -23,6 +23,7 @@ PARTS = (
     {"kind": "part", "columns": ["sold", "at"], "part": "day"},
     {"kind": "part", "columns": ["copy", "at"], "part": "moment"},
     {"kind": "product", "columns": ["paid", "price", "off"], "rate": -0.01},
+    {"kind": "product", "columns": ["order", "price", "off", "post"], "weights": [-2.0]},
 )
 
 
@@ -43,6 +44,8 @@ def sales(*, rules=PARTS, **changes):
         "price": price,
         "off": off,
         "paid": np.round(price * (1 - off / 100), 2),
+        "post": off % 3,
+        "order": np.round(price * off - 2 * (off % 3), 2),
         "plan": draw.choice(["a", "b"], ROWS),
     }
     return with_meaning(columns | changes, constraints=rules)
@@ -51,7 +54,7 @@ def sales(*, rules=PARTS, **changes):
 def test_parts_and_rates_hold_in_every_row():
     records = sales()
     codec = TableCodec.fit(records, None)
-    assert {column.name for column in codec.columns} == {"at", "price", "off", "plan"}
+    assert {column.name for column in codec.columns} == {"at", "price", "off", "post", "plan"}
     assert TableCodec.from_json(codec.to_json()) == codec
     sampler = RowSampler(records).shuffled()
     _, made = repaired(sampler, ROWS)
@@ -94,10 +97,26 @@ def test_parts_are_of_moments_and_rates_reach_what_they_reach():
 
 
 def test_a_rate_is_solved_for():
-    records = sales(rules=PARTS[-1:])
+    records = sales(rules=PARTS[-2:-1])
     (maker,) = TableCodec.fit(records, None).derived
     columns = {name: records[name].combine_chunks() for name in ("paid", "price", "off")}
     assert np.allclose(invert_formula(maker, "off", columns, None), columns["off"], atol=1)
     assert np.allclose(invert_formula(maker, "price", columns, None), columns["price"], atol=0.01)
     assert in_words(maker.rule) == "product 'paid' = 'price' * (1 - 0.01 * 'off')"
     assert in_words(Constraint(**PARTS[2])) == "part 'due' = day of 'at' plus 1209600"
+
+
+def test_a_column_that_is_added_is_solved_for():
+    records = sales(rules=PARTS[-1:])
+    (maker,) = TableCodec.fit(records, None).derived
+    columns = {name: records[name].combine_chunks() for name in maker.rule.columns}
+    assert np.allclose(invert_formula(maker, "post", columns, None), columns["post"], atol=0.01)
+    solved = invert_formula(maker, "price", columns, None)
+    sold = np.array(columns["off"]) > 0
+    assert np.allclose(solved[sold], np.array(columns["price"])[sold], atol=0.01)
+    assert in_words(maker.rule) == "product 'order' = 'price' * 'off' - 2 * 'post'"
+    high = [{"kind": "range", "columns": [name], "low": 0, "high": 9} for name in ("price", "off")]
+    post = {"kind": "range", "columns": ["post"], "low": 50, "high": 60}
+    least = {"kind": "range", "columns": ["order"], "low": 0, "high": 90}
+    with pytest.raises(ConfigError, match="order"):
+        check_constraints(require_metadata(sales(rules=[PARTS[-1], *high, post, least]).schema))

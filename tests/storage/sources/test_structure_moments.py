@@ -1,4 +1,4 @@
-"""Rules on parts of moments and on products with a rate, each with its counter-example."""
+"""Rules on parts of moments and on products with more in them, each with its counter-example."""
 
 import numpy as np
 import pyarrow as pa
@@ -100,13 +100,34 @@ def test_a_product_with_a_rate(draw):
     assert all(rule.rate == 0 for rule in rules(columns)), "equal prices tell of no discount"
 
 
+def test_a_square(draw):
+    side = np.round(draw.gamma(3, 2, ROWS) + 0.5, 2)
+    area = np.round(side**2, 2)
+    assert kept({"side": side, "area": area}) == [("product", ("area", "side", "side"))]
+    assert kept({"side": side, "area": area + draw.choice([0, 0.02], ROWS)}) == []
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_product_plus_another_column(draw, sign):
+    price, count = np.round(draw.gamma(3, 9, ROWS) + 1, 2), draw.integers(1, 9, ROWS)
+    other = np.where(draw.random(ROWS) < 0.5, np.round(draw.gamma(2, 3, ROWS), 2), 0)
+    columns = {"price": price, "count": count, "other": other}
+    columns["order"] = np.round(price * count + sign * other, 2)
+    order = ("order", "price", "count", "other")
+    assert rules(columns) == [Constraint(kind="product", columns=order, weights=(sign,))]
+    columns["other"] = np.where(np.arange(ROWS) == 5, 1, other)
+    assert rules(columns) == []
+
+
 def test_every_row_is_compared_with_a_rule(day):
     moment = days(day)
     table = pa.table({"sold": moment, "year": pc.year(moment), "net": day, "rate": day % 3})
     table = table.append_column("paid", pa.array(day * (1 + 0.5 * (day % 3))))
+    table = table.append_column("sum", pa.array(day * (day % 3) + 2 * day))
     for rule, name in (
         (Constraint(kind="part", columns=("year", "sold"), part="year"), "year"),
         (Constraint(kind="product", columns=("paid", "net", "rate"), rate=0.5), "paid"),
+        (Constraint(kind="product", columns=("sum", "net", "rate", "net"), weights=(2,)), "sum"),
     ):
         check = RuleCheck(rule, table)
         check.add(table)
@@ -134,9 +155,10 @@ def test_parts_are_those_of_the_wall_clock(part):
         ({"kind": "part", "part": "quarter", "levels": ["a", "b"]}, "has 2 levels for the part"),
         ({"kind": "linear", "part": "year", "weights": [1.0]}, "says part, which only a part can"),
         ({"kind": "ratio", "rate": 1.0}, "says rate, which only a product can"),
+        ({"kind": "product", "weights": [1.0]}, "has 1 weights; leave two columns"),
     ],
 )
 def test_a_constraint_that_is_incomplete_is_refused(said, problem):
-    columns = ("a", "b", "c") if said["kind"] == "ratio" else ("a", "b")
+    columns = ("a", "b", "c") if said["kind"] in ("ratio", "product") else ("a", "b")
     with pytest.raises(ValueError, match=problem):
         Constraint(columns=columns, **said)

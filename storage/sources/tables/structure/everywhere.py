@@ -165,11 +165,12 @@ def _linear(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:
 
 
 def _product(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:
-    parts = [_floats(block, name) for name in constraint.columns[1:]]
+    parts = [_floats(block, name) for name in constraint.factors]
     if constraint.rate:
         parts[-1] = 1 + constraint.rate * parts[-1]
-    computed_N: Floats = constraint.scale * np.prod(parts, axis=0)
-    return computed_N, np.abs(computed_N)
+    terms = [constraint.scale * np.prod(parts, axis=0)]
+    terms += [weight * _floats(block, name) for weight, name in constraint.added]
+    return np.sum(terms, axis=0), np.sum(np.abs(terms), axis=0)
 
 
 def _ratio(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:

@@ -20,6 +20,7 @@ from storage.sources.tables.structure.lookups import find_lookups
 from storage.sources.tables.structure.moments import find_differences
 from storage.sources.tables.structure.one_of import find_blocks
 from storage.sources.tables.structure.parts import find_parts
+from storage.sources.tables.structure.plus import find_plus
 from storage.sources.tables.structure.products import find_products, find_scaled
 from storage.sources.tables.structure.rates import find_rated
 from storage.sources.tables.structure.rule import FoundRule, derived_columns
@@ -77,6 +78,8 @@ def find_structure(
     chosen.take(rule for rule in formulas if rule.constraint.kind == "linear")
     chosen.take(_unless_lossy(view, r) for r in multiplied if r.constraint.kind == "ratio")
     chosen.take(_unless_lossy(view, rule) for rule in find_scaled(view, flags))
+    derived = {name for rule in chosen.kept for name in derived_columns(rule.constraint)}
+    chosen.take(find_plus(view, flags, derived))
     chosen.take(find_differences(view, flags))
     chosen.take(find_parts(view, flags))
     chosen.take(find_bands(view, flags))

@@ -3,9 +3,10 @@
 Both may have a factor, such as 0.01 where a rate is in percent. Each row allows the factors that
 give its value once rounded; the simplest number is taken that all rows allow.
 
-Every product of two or three columns, and every ratio with one divisor or two (one of them twice
-for a square), is tried on one row of the sample, which leaves few, these on the next row, and so
-on; what is left is verified on all rows. The rows are such in which the result is not zero.
+Every product of two or three columns, every square, and every ratio with one divisor or two (one of
+them twice for a square), is tried on one row of the sample, which leaves few, these on the next
+row, and so on; what is left is verified on all rows. The rows are such in which the result is not
+zero.
 
 P columns, C combinations of them, N rows.
 """
@@ -81,6 +82,8 @@ def find_products(columns: TableColumns, skipped: Collection[str]) -> tuple[Foun
     rules = []
     for kind, chosen in candidates(columns, skipped, remaining):
         result, *inputs = (columns.quantities[name] for name in chosen)
+        if kind == "product" and len(set(chosen)) < 3 and not _has_points(columns, inputs):
+            continue
         given_N = _at_zero(columns, result, computed(kind, inputs), inputs)
         support = formula_support(result, given_N, [], inputs)
         if support is not None:
@@ -114,7 +117,7 @@ def find_scaled(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundR
 
 
 def _has_points(columns: TableColumns, inputs: Sequence[Quantity]) -> bool:
-    """Whether the inputs have points enough: with a factor, a formula runs through few of any."""
+    """Whether the inputs have points enough: a square, or what has a factor, meets few of any."""
     rows = columns.sample_S
     points = np.unique(np.stack([one.values_N[rows] for one in inputs], axis=1), axis=0)
     return len(points) >= _POINTS * (len(inputs) + 1)
@@ -191,7 +194,9 @@ def _ways(count: int) -> Iterator[Combinations]:
     """Return products of two and three columns, ratios of two and three."""
     places, some = range(count), range(min(count, MOST_OF_THREE))
     twos = np.array(list(combinations(places, 2)), dtype=np.int64)
-    yield _combined(twos[:, 0], twos[:, 1], np.full(len(twos), -1), divides=False)
+    squares = np.repeat(np.arange(count)[:, None], 2, axis=1)
+    products = np.concatenate([twos, squares])
+    yield _combined(products[:, 0], products[:, 1], np.full(len(products), -1), divides=False)
     threes = np.array(list(combinations(some, 3)), dtype=np.int64).reshape(-1, 3)
     yield _combined(*threes.T, divides=False)
     both = np.concatenate([twos, twos[:, ::-1]])

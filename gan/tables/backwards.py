@@ -307,6 +307,7 @@ def _solved_for(
         if rule.kind == "product":
             return _solved_product(rule, name, result_N, numbers)
         top, *below = names
+        result_N = result_N - rule.offset
         divisor_N = np.prod(
             [np.ones(len(result_N)), *(numbers[each] for each in below if each != name)], axis=0
         )

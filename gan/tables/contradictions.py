@@ -85,7 +85,9 @@ def _reach_of_ratio(constraint: Constraint, inputs: Sequence[Interval]) -> Inter
     low, high = reduce(_times, inputs[1:])
     if low <= 0 <= high or not (isfinite(low) and isfinite(high)):
         return -inf, inf
-    return reduce(_times, [(1 / high, 1 / low), inputs[0]], (constraint.scale, constraint.scale))
+    parts, offset = [(1 / high, 1 / low), inputs[0]], constraint.offset
+    low, high = reduce(_times, parts, (constraint.scale, constraint.scale))
+    return low + offset, high + offset
 
 
 FORMULAS = {

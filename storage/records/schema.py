@@ -150,7 +150,7 @@ FIELDS: Final = {
     "strict": ("inequality",),
     "whole_days": ("inequality",),
     "weights": ("linear", "product"),
-    "offset": ("linear", "part"),
+    "offset": ("linear", "part", "ratio"),
     "scale": ("product", "ratio"),
     "rate": ("product",),
     "unit": ("difference",),
@@ -211,7 +211,8 @@ class Constraint(BaseModel):
     """linear: one for each column but the first. product: of the last so many columns, which are
     not multiplied but added, each so many times."""
     offset: float = Field(0.0, title="Offset")
-    """linear and part only: what is added; to a moment so many seconds."""
+    """linear, part and ratio only: what is added, such as -100 to a change in percent; to a moment
+    so many seconds."""
     scale: float = Field(1.0, title="Scale", ge=-1e12, le=1e12, allow_inf_nan=False)
     """product and ratio only: the factor of all of it, such as 0.01 where a rate is in percent."""
     rate: float = Field(0.0, title="Rate", ge=-1e12, le=1e12, allow_inf_nan=False)

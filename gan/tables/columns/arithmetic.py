@@ -80,6 +80,8 @@ def compute(rule: Constraint, columns: Mapping[str, Any], *, skips_null: bool = 
                 return Computed(reduce(np.add, terms), np.max(np.abs(terms), axis=0), known_N)
         elif rule.kind == "ratio":
             numbers_N = rule.scale * inputs[0] / reduce(np.multiply, inputs[1:])
+            size_N = np.maximum(np.abs(numbers_N), abs(rule.offset))
+            return Computed(numbers_N + rule.offset, size_N, known_N)
         else:
             terms = [weight * each for weight, each in zip(rule.weights, inputs, strict=True)]
             numbers_N = reduce(np.add, terms) + rule.offset

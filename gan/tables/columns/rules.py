@@ -77,6 +77,11 @@ def _product(one: Constraint, names: Sequence[str]) -> str:
     return f"product {first} = {_scale(one)}{' * '.join(factors)}{added}"
 
 
+def _ratio(one: Constraint, names: Sequence[str]) -> str:
+    more = f" + {one.offset:.15g}" if one.offset else ""
+    return f"ratio {names[0]} = {_scale(one)}{' / '.join(names[1:])}{more}"
+
+
 def _times(number: float) -> str:
     return f"{number:.15g} * " if number != 1 else ""
 
@@ -102,7 +107,7 @@ _WORDS: Mapping[str, Callable[[Constraint, Sequence[str]], str]] = {
     "sum": lambda _, names: f"sum {names[0]} = {' + '.join(names[1:])}",
     "unique": lambda _, names: f"unique {', '.join(names)}",
     "product": _product,
-    "ratio": lambda one, names: f"ratio {names[0]} = {_scale(one)}{' / '.join(names[1:])}",
+    "ratio": _ratio,
     "linear": _linear,
     "difference": lambda one, names: (
         f"difference {names[0]} = {names[1]} - {names[2]} in {one.unit}"

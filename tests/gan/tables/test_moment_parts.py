@@ -24,6 +24,7 @@ PARTS = (
     {"kind": "part", "columns": ["copy", "at"], "part": "moment"},
     {"kind": "product", "columns": ["paid", "price", "off"], "rate": -0.01},
     {"kind": "product", "columns": ["order", "price", "off", "post"], "weights": [-2.0]},
+    {"kind": "ratio", "columns": ["dearer", "order", "price"], "scale": 100, "offset": -100},
 )
 
 
@@ -46,6 +47,7 @@ def sales(*, rules=PARTS, **changes):
         "paid": np.round(price * (1 - off / 100), 2),
         "post": off % 3,
         "order": np.round(price * off - 2 * (off % 3), 2),
+        "dearer": np.round(np.round(price * off - 2 * (off % 3), 2) / price * 100 - 100, 1),
         "plan": draw.choice(["a", "b"], ROWS),
     }
     return with_meaning(columns | changes, constraints=rules)
@@ -97,7 +99,7 @@ def test_parts_are_of_moments_and_rates_reach_what_they_reach():
 
 
 def test_a_rate_is_solved_for():
-    records = sales(rules=PARTS[-2:-1])
+    records = sales(rules=PARTS[-3:-2])
     (maker,) = TableCodec.fit(records, None).derived
     columns = {name: records[name].combine_chunks() for name in ("paid", "price", "off")}
     assert np.allclose(invert_formula(maker, "off", columns, None), columns["off"], atol=1)
@@ -107,7 +109,7 @@ def test_a_rate_is_solved_for():
 
 
 def test_a_column_that_is_added_is_solved_for():
-    records = sales(rules=PARTS[-1:])
+    records = sales(rules=PARTS[-2:-1])
     (maker,) = TableCodec.fit(records, None).derived
     columns = {name: records[name].combine_chunks() for name in maker.rule.columns}
     assert np.allclose(invert_formula(maker, "post", columns, None), columns["post"], atol=0.01)
@@ -119,4 +121,13 @@ def test_a_column_that_is_added_is_solved_for():
     post = {"kind": "range", "columns": ["post"], "low": 50, "high": 60}
     least = {"kind": "range", "columns": ["order"], "low": 0, "high": 90}
     with pytest.raises(ConfigError, match="order"):
-        check_constraints(require_metadata(sales(rules=[PARTS[-1], *high, post, least]).schema))
+        check_constraints(require_metadata(sales(rules=[PARTS[-2], *high, post, least]).schema))
+
+
+def test_a_change_is_solved_for():
+    records = sales(rules=PARTS[-1:])
+    (maker,) = TableCodec.fit(records, None).derived
+    columns = {name: records[name].combine_chunks() for name in maker.rule.columns}
+    solved = invert_formula(maker, "order", columns, None)
+    assert np.allclose(solved, columns["order"], atol=0.1, rtol=0.01)
+    assert in_words(maker.rule) == "ratio 'dearer' = 100 * 'order' / 'price' + -100"

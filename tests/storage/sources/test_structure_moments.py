@@ -119,6 +119,18 @@ def test_a_product_plus_another_column(draw, sign):
     assert rules(columns) == []
 
 
+def test_changes_and_margins_as_shares_and_in_percent(draw):
+    old, new = np.round(draw.gamma(4, 9, (2, ROWS)) + 5, 2)
+    columns = {"old": old, "new": new, "growth": np.round((new - old) / old * 100, 1)}
+    change = ("growth", "new", "old")
+    assert rules(columns) == [Constraint(kind="ratio", columns=change, scale=100, offset=-100)]
+    columns["growth"] = np.round((new - old) / new, 4)
+    change = ("growth", "old", "new")
+    assert rules(columns) == [Constraint(kind="ratio", columns=change, scale=-1, offset=1)]
+    columns["growth"][4] += 0.01
+    assert rules(columns) == []
+
+
 def test_every_row_is_compared_with_a_rule(day):
     moment = days(day)
     table = pa.table({"sold": moment, "year": pc.year(moment), "net": day, "rate": day % 3})

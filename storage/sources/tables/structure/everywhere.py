@@ -176,7 +176,7 @@ def _product(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:
 def _ratio(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:
     over_N, *divisors = (_floats(block, name) for name in constraint.columns[1:])
     computed_N: Floats = constraint.scale * over_N / np.prod(divisors, axis=0)
-    return computed_N, np.abs(computed_N)
+    return computed_N + constraint.offset, np.abs(computed_N) + abs(constraint.offset)
 
 
 def _difference(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:

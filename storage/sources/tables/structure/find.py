@@ -12,6 +12,7 @@ import pyarrow as pa
 from storage.records.schema import Column, Constraint
 from storage.sources.tables.structure import lookups, moments, products
 from storage.sources.tables.structure.bands import find_bands
+from storage.sources.tables.structure.changes import find_changes
 from storage.sources.tables.structure.choose import Chosen, joined, told_by_lookups
 from storage.sources.tables.structure.columns import Mask, TableColumns
 from storage.sources.tables.structure.conditions import find_conditions
@@ -80,6 +81,7 @@ def find_structure(
     chosen.take(_unless_lossy(view, rule) for rule in find_scaled(view, flags))
     derived = {name for rule in chosen.kept for name in derived_columns(rule.constraint)}
     chosen.take(find_plus(view, flags, derived))
+    chosen.take(_unless_lossy(view, rule) for rule in find_changes(view, flags, derived))
     chosen.take(find_differences(view, flags))
     chosen.take(find_parts(view, flags))
     chosen.take(find_bands(view, flags))

@@ -84,7 +84,7 @@ def find_products(columns: TableColumns, skipped: Collection[str]) -> tuple[Foun
         result, *inputs = (columns.quantities[name] for name in chosen)
         if kind == "product" and len(set(chosen)) < 3 and not _has_points(columns, inputs):
             continue
-        given_N = _at_zero(columns, result, computed(kind, inputs), inputs)
+        given_N = at_zero(columns, result, computed(kind, inputs), inputs)
         support = formula_support(result, given_N, [], inputs)
         if support is not None:
             constraint = Constraint(kind=kind, columns=chosen)
@@ -106,7 +106,7 @@ def find_scaled(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundR
         for scale in _scales(result, computed(kind, inputs), columns.sample_S):
             if not _has_points(columns, inputs):
                 break
-            given_N = _at_zero(columns, result, computed(kind, inputs, scale), inputs)
+            given_N = at_zero(columns, result, computed(kind, inputs, scale), inputs)
             support = formula_support(result, given_N, [], inputs)
             if support is not None:
                 constraint = Constraint(kind=kind, columns=chosen, scale=scale)
@@ -275,7 +275,7 @@ def computed(kind: Operation, inputs: Sequence[Quantity], scale: float = 1.0) ->
     return np.where(np.isfinite(first), first * scale, np.nan)
 
 
-def _at_zero(
+def at_zero(
     columns: TableColumns, result: Quantity, given_N: Floats, inputs: Sequence[Quantity]
 ) -> Floats:
     """Return what a formula gives; where it divides by zero, the one value that all rows have.

@@ -12,8 +12,8 @@ from storage.lake.synthesis import resolve
 from storage.sources.prepared import Prepared
 
 NIGHT, NEXT = date(2026, 11, 21), date(2026, 11, 22)
-TRAIN_KEY = "05dfc4707de521930e00a07b130a3a2ad7a9b775ff0a579bff94a946761c894a"
-RUN_KEY = "6469dff09084e221c12283fe1d0d39de4ece4819c9c99c8a55646039744ba459"
+TRAIN_KEY = "f3bdeb6b7520b32b4441bf41bd8ee1275f5d431a81f09bf78f181dac0d05c580"
+RUN_KEY = "1a3c2e01cc6d184ac57f77d3ee3f21d3c98f5b57299847565c761467628c8660"
 MINIMAL = {"name": "mine", "source": {"uri": "example:digits"}}
 TRAINING = [
     {"seed": 1},
@@ -131,7 +131,7 @@ def test_what_decides_the_shards_changes_the_run_key(change):
     assert keys(change)[0] == BASE[0]
 
 
-FILL_KEY = "8cd18a875a6e3c663f51c93bb7ef644c62a28deeb2604fa5236fceb58198b77a"
+FILL_KEY = "82c5a1d917d53870680930fdbdfa87dbc368af77085c3e7840a6a37781173383"
 
 
 def test_to_fill_up_the_training_split_is_what_fill_was_and_all_else_is_another_run():

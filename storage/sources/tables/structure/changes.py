@@ -76,7 +76,10 @@ def _rule(
 ) -> FoundRule | None:
     """Return the rule if all rows keep it and enough of them tell it."""
     result, *inputs = (columns.quantities[name] for name in used)
-    given_N = computed("ratio", inputs, sign * whole) - sign * whole
+    given_N, rows = computed("ratio", inputs, sign * whole) - sign * whole, columns.sample_S
+    told_S = ~np.isnan(result.values_N[rows] + given_N[rows])
+    if (result.differs(given_N[rows], rows) & told_S).any():
+        return None
     given_N = at_zero(columns, result, given_N, inputs)
     support = formula_support(result, given_N, [], inputs)
     if support is None:

@@ -323,3 +323,8 @@ class StopSignal:
 def records_word(modality: str) -> str:
     """Return the plural by which records of a modality are counted."""
     return words_of(modality).records
+
+
+def shards_words(shards: int) -> str:
+    """Return the number of shards in words."""
+    return f"{shards:,} shards" if shards != 1 else "1 shard"

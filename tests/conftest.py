@@ -67,7 +67,7 @@ DIGITS = tuple(
 FIRST = (*COCKPIT, "tests/e2e/test_demo_quality.py", *DIGITS)
 """Files that take longest: they begin first, so that no process waits for them at the end."""
 
-SHORT_DEMO = ("training.budget_samples=120000", "synthesis.samples=4000")
+SHORT_DEMO = ("training.budget_samples=30000", "synthesis.samples=4000")
 """What `make test` changes of the demo."""
 
 
@@ -170,7 +170,7 @@ def quick_nets() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def short_demo(made_once: Callable[[str, Callable[[Path], object]], Path]) -> Path:
-    """A folder with the lake of the demo on a sixth of its budget, which nobody changes."""
+    """A folder with the lake of the demo on a fraction of its budget, which nobody changes."""
 
     def run(folder: Path) -> None:
         from benchmarks.demo_quality import judge

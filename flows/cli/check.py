@@ -14,7 +14,7 @@ from flows.job import Job, now, opened
 from flows.lift import Lifter
 from flows.nightly import check_name, prepare
 from flows.pace import as_json, foresee_training
-from flows.progress import records_word
+from flows.progress import records_word, shards_words
 from flows.publish import composition, engine_of, record_kind
 from flows.recipe import Recipe, apply_proposal, load_recipe, parse_recipe
 from flows.teacher import check_teacher
@@ -249,7 +249,7 @@ def write_check(found: dict[str, Any], output: Output) -> None:
     plan = found["plan"]
     word, size = records_word(found["modality"]), f"{plan['bytes'] / 2**20:,.1f} MiB"
     output.line(
-        f"Plan      {plan['rows']:,} {word} in {plan['shards']} shards"
+        f"Plan      {plan['rows']:,} {word} in {shards_words(plan['shards'])}"
         f" ({plan['format']}, about {size}) to {plan['lake']}"
     )
     for text in plan["composition"]:

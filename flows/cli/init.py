@@ -19,7 +19,7 @@ from flows.cli.output import Output
 from flows.errors import DONE, RecipeError, presentable
 from flows.job import opened
 from flows.nightly import prepare
-from flows.progress import make_reporter
+from flows.progress import make_reporter, shards_words
 from flows.recipe import Recipe, apply_change, apply_proposal, parse_recipe
 from storage.errors import LakeError, SourceError
 from storage.records.proposal import Proposal
@@ -345,7 +345,7 @@ def _head(draft: Draft, why: Mapping[str, str]) -> list[str]:
         *draft.survey.facts,
         f"{f'label: {label}' if label else 'no label'} ({why['source.label']})",
         *_class_lines(found["class_counts"], found["class_names"]),
-        f"plan: {plan['rows']:,} records in {plan['shards']} shards",
+        f"plan: {plan['rows']:,} records in {shards_words(plan['shards'])}",
     ]
     lines += [f"loss by privacy: {text}" for text in found["losses"]]
     return [*lines, *(note for note in found["notes"] if note not in lines)]

@@ -16,7 +16,7 @@ from flows.nightly import (
     train_alone,
 )
 from flows.prefect_defaults import apply_defaults
-from flows.progress import records_word
+from flows.progress import records_word, shards_words
 from flows.recipe import Recipe, load_recipe
 from flows.report.html import words
 from flows.report.lift import EFFECT_COLUMNS, TITLE, LiftView, lift_view
@@ -103,7 +103,7 @@ def _headline(outcome: Outcome) -> str:
 
 def _show_published(published: Published, word: str, output: Output) -> None:
     size = f"{published.total_bytes / 2**20:,.1f} MiB"
-    output.line(f"Data set  {published.rows:,} {word} in {published.shards} shards, {size}")
+    output.line(f"Data set  {published.rows:,} {word} in {shards_words(published.shards)}, {size}")
     counts = published.class_counts
     if 0 < len(counts) <= SHOWN_CLASSES:
         output.line("          " + ", ".join(f"{label}: {count:,}" for label, count in counts))

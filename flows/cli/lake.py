@@ -14,6 +14,7 @@ import typer
 
 from flows.cli.output import Output, with_owners
 from flows.errors import DONE, LAKE
+from flows.progress import shards_words
 
 if TYPE_CHECKING:
     from flows.maintain import Kept
@@ -390,7 +391,7 @@ def _write_version(ref: LakeRef, one: "Commit", manifest: "Manifest", output: Ou
     names = next(iter(read_class_names(manifest.schema).values()), ())
     titled = ((class_title(names, label), count) for label, count in manifest.class_counts)
     counts = ", ".join(f"{title}: {count:,}" for title, count in titled)
-    size = f"{manifest.total_bytes / 2**20:,.1f} MiB in {len(manifest.files)} shards"
+    size = f"{manifest.total_bytes / 2**20:,.1f} MiB in {shards_words(len(manifest.files))}"
     output.line(f"Data set   {one.name} {one.version}")
     output.line(f"Rows       {manifest.rows:,} ({size})")
     if counts:

@@ -137,7 +137,7 @@ def start_server(cockpit: Cockpit, environment: Mapping[str, str]) -> subprocess
             "server: choose another --port"
         )
         raise EngineError(msg)
-    server = _start(cockpit, server_words(cockpit), environment, cockpit.folder)
+    server = _start(cockpit, "server", server_words(cockpit), environment, cockpit.folder)
     if not wait_for_server(cockpit, server):
         stop(server)
         msg = f"the Prefect server did not start; {cockpit.folder / 'server.log'} says why"
@@ -161,13 +161,13 @@ def start_worker(
     """Start a worker of the pool, in a folder of its own."""
     folder = cockpit.folder / "worker"
     folder.mkdir(parents=True, exist_ok=True)
-    return _start(cockpit, worker_words(pool), environment, folder)
+    return _start(cockpit, "worker", worker_words(pool), environment, folder)
 
 
 def server_words(cockpit: Cockpit) -> tuple[str, ...]:
     """Return the arguments of Python that start the server."""
     address = ("--host", cockpit.host, "--port", str(cockpit.port))
-    return ("-m", "prefect", "server", "start", *address)
+    return ("-m", "flows.cockpit.server", *address)
 
 
 def worker_words(pool: str) -> tuple[str, ...]:
@@ -201,11 +201,11 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _start(
-    cockpit: Cockpit, words: Sequence[str], environment: Mapping[str, str], folder: Path
+    cockpit: Cockpit, name: str, words: Sequence[str], environment: Mapping[str, str], folder: Path
 ) -> subprocess.Popen[bytes]:
-    """Start Prefect's own command; its output goes to a log, Ctrl-C does not reach it."""
+    """Start a command of Python's; its output goes to a log, Ctrl-C does not reach it."""
     cockpit.folder.mkdir(parents=True, exist_ok=True)
-    with (cockpit.folder / f"{words[2]}.log").open("ab") as log:
+    with (cockpit.folder / f"{name}.log").open("ab") as log:
         return subprocess.Popen(  # noqa: S603 - our own words
             [sys.executable, *words],
             cwd=folder,

@@ -35,7 +35,6 @@ from prefect.client.schemas.sorting import AutomationSort, FlowRunSort
 from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import AwaitingRetry, Crashed, Failed
-from prefect.types import DateTime
 
 from flows.tracked.heartbeat import LABEL, LOST, parse_beat
 from flows.tracked.housekeeping import MANY, OURS
@@ -259,7 +258,7 @@ def remove_automations() -> tuple[str, ...]:
 
 def _watched(client: SyncPrefectClient) -> list[FlowRun]:
     """Return the runs that may need somebody, those that are Lost included."""
-    since = FlowRunFilterEndTime(after_=DateTime.now("UTC") - RECENT)
+    since = FlowRunFilterEndTime.model_validate({"after_": datetime.now(UTC) - RECENT})
     wanted = (
         FlowRunFilter(tags=OURS, state=_of_type(StateType.RUNNING, StateType.PENDING)),
         FlowRunFilter(tags=OURS, state=_of_type(StateType.CRASHED), end_time=since),

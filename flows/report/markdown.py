@@ -15,7 +15,7 @@ from typing import Any
 from PIL import Image
 
 from flows.job import Assessed, ClassLabel, Judged, Outcome, Published, Question, cost_text
-from flows.progress import records_word
+from flows.progress import records_word, shards_words
 from flows.report.html import NOTHING, words
 from flows.report.lift import (
     EFFECT_COLUMNS,
@@ -357,7 +357,7 @@ def outcome_line(outcome: Outcome) -> str:
 def _facts(outcome: Outcome, published: Published) -> list[str]:
     word = records_word(outcome.report.modality)
     size = f"{published.total_bytes / 2**20:,.1f} MiB"
-    facts = [f"- **Size** {published.rows:,} {word} in {published.shards} shards, {size}"]
+    facts = [f"- **Size** {published.rows:,} {word} in {shards_words(published.shards)}, {size}"]
     if published.class_counts:
         facts.append(f"- **Classes** {_classes(published.class_counts)}")
     facts += [f"- {plain(text)}" for text in published.composition]

@@ -8,7 +8,7 @@ looked at, as a server may have other users. Events are not here: the server del
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
@@ -32,7 +32,6 @@ from prefect.client.schemas.objects import TERMINAL_STATES
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import DeploymentSort, FlowRunSort
 from prefect.exceptions import ObjectNotFound
-from prefect.types import DateTime
 
 if TYPE_CHECKING:
     from prefect.client.orchestration.routes import ServerRoutes
@@ -93,7 +92,7 @@ def tidy_prefect(*, days: int) -> Tidied:
     Raises:
         PrefectHTTPStatusError, HTTPError: the API failed; what was deleted is gone, call again.
     """
-    oldest = DateTime.now("UTC") - timedelta(days=days)
+    oldest = datetime.now(UTC) - timedelta(days=days)
     runs = artifacts = 0
     with get_client(sync_client=True) as client:
         newest = _newest(client)
@@ -118,13 +117,13 @@ def _newest(client: SyncPrefectClient) -> list[UUID]:
     return found
 
 
-def _old(client: SyncPrefectClient, oldest: DateTime, newest: Sequence[UUID]) -> list[UUID]:
+def _old(client: SyncPrefectClient, oldest: datetime, newest: Sequence[UUID]) -> list[UUID]:
     """Return some of the runs that may go, those first that started first."""
     old = FlowRunFilter(
         id=FlowRunFilterId(not_any_=list(newest)),
         tags=OURS,
         state=FINISHED,
-        end_time=FlowRunFilterEndTime(before_=oldest),
+        end_time=FlowRunFilterEndTime.model_validate({"before_": oldest}),
     )
     runs = client.read_flow_runs(flow_run_filter=old, sort=FlowRunSort.START_TIME_ASC, limit=BATCH)
     return [run.id for run in runs]

@@ -20,8 +20,8 @@ from gan.protocols import PresetEntry
 LARGEST_TICK_SAMPLES = 50_000
 
 LARGEST_MLP = {"cpu": 4_096, "cuda": 256}
-"""Values per image (height x width x channels) up to which `auto` takes `mlp`: without a GPU
-convolutions see too few images to learn anything in the time that people wait."""
+"""Values per image (height x width x channels) up to which `modern` takes `mlp`, on CUDA `auto` as
+well: without a GPU convolutions see too few images to learn anything in the time people wait."""
 
 SMALL_VALUES = 256
 """Values per image up to which an `mlp` is at its smallest."""
@@ -287,15 +287,12 @@ def _choose(wanted: str, codec: ImageCodec, device: str) -> tuple[str, str]:
         msg = f"unknown preset {wanted!r} for images: choose auto, {', '.join(PRESETS)}"
         raise ConfigError(msg)
     size = f"{codec.height} x {codec.width} x {codec.channels}"
-    if _values(codec) <= SMALL_VALUES:
-        return "mlp", f"preset mlp: {size} images have at most {SMALL_VALUES} values"
     if device == "cuda":
         name = "mlp" if _values(codec) <= LARGEST_MLP[device] else "resnet"
         return name, f"preset {name}: {size} images, on {device}"
-    why = f"{size} images have more than {SMALL_VALUES} values, on {device}"
     is_large = shrinkage(codec) > 1 or codec.channels >= texture.COLOURS
     name = "mixture-gan" if is_large else "autoregressive"
-    return name, f"preset {name}: {why}"
+    return name, f"preset {name}: {size} images, on {device}"
 
 
 def _augment(

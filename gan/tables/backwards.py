@@ -22,12 +22,14 @@ from gan.tables.columns.arithmetic import compute
 from gan.tables.columns.derived import Constant, DerivedColumn, Key, Sum, as_numbers
 from gan.tables.columns.discrete_rules import Band, Conditional, Lookup
 from gan.tables.columns.formulas import Formula, LaterMoment
+from gan.tables.columns.moment_part import MomentPart
 from gan.tables.columns.moments import UNIT_SECONDS, finest, from_instants, instants
 from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.relative import RelativeNumeric
 from gan.tables.columns.rounding import WAYS, as_floats
 from gan.tables.columns.values import LARGEST, Modelled, from_units, plain, to_units
 from gan.tables.constraints import violations
+from storage.records.parts import MOMENTS, part_values
 from storage.records.schema import Constraint
 
 if TYPE_CHECKING:
@@ -182,12 +184,12 @@ class Backwards:
         return beyond_N
 
     def allowed(self, column: Modelled, columns: Mapping[str, Any]) -> Mask | None:
-        """Return the codes (N, J) by which bands and lookups can be met; None where any can."""
+        """Return the codes (N, J) by which bands, parts and lookups can be met; None: any can."""
         found = None
         if len(column.fields) > 1:
             return None
         for maker in self.makers:
-            if column.name in maker.inputs and isinstance(maker, Band | Lookup):
+            if column.name in maker.inputs and isinstance(maker, Band | Lookup | MomentPart):
                 rows_N = self.told(maker, columns) & self.open()[column.name]
                 if rows_N.any():
                     fitting = _fitting(maker, column, columns, self.open())
@@ -270,6 +272,9 @@ def invert_formula(
         if name == number:
             return compute(maker.rule, columns).numbers_N
         return _moment(columns[maker.name], columns[number], -1, maker.rule, columns[name].type)
+    if isinstance(maker, MomentPart) and maker.rule.part in MOMENTS:
+        back = -maker.rule.offset
+        return part_values(columns[maker.name], "moment", columns[name].type, offset=back)
     if not isinstance(maker, Formula):
         return None
     rule, result = maker.rule, columns[maker.name]
@@ -289,9 +294,9 @@ def _solved_for(
     """Return the input of a product, a ratio or a linear formula; NaN where there is none."""
     names = rule.columns[1:]
     times = names.count(name)
-    neutral = 0.0 if rule.kind == "linear" else 1.0
+    added = names if rule.kind == "linear" else [each for _, each in rule.added]
     numbers = {
-        each: np.where(np.isnan(one) & skips_null, neutral, one)
+        each: np.where(np.isnan(one) & skips_null, float(each not in added), one)
         for each, one in ((each, as_floats(columns[each])) for each in names)
     }
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -305,17 +310,40 @@ def _solved_for(
             solved_N: Array = rest_N / weight if weight else np.full(len(rest_N), np.nan)
             return solved_N
         if rule.kind == "product":
-            others_N = rule.scale * np.prod(
-                [np.ones(len(result_N)), *(numbers[each] for each in names if each != name)], axis=0
-            )
-            return _root(result_N / others_N, times)
+            return _solved_product(rule, name, result_N, numbers)
         top, *below = names
+        result_N = result_N - rule.offset
         divisor_N = np.prod(
             [np.ones(len(result_N)), *(numbers[each] for each in below if each != name)], axis=0
         )
         if name == top:
             return None if name in below else result_N * divisor_N / rule.scale
         return _root(rule.scale * numbers[top] / (result_N * divisor_N), times)
+
+
+def _solved_product(
+    rule: Constraint, name: str, result_N: Array, numbers: Mapping[str, Array]
+) -> Array | None:
+    """Return the input of a product; None where it is an input in two ways."""
+    rest_N = result_N - np.sum(
+        [np.zeros(len(result_N)), *(w * numbers[each] for w, each in rule.added if each != name)],
+        axis=0,
+    )
+    weight = sum(weight for weight, each in rule.added if each == name)
+    *plain, last = (*rule.factors,) if rule.rate else (*rule.factors, "")
+    times = plain.count(name)
+    if (weight != 0) + (times > 0) + (bool(last) and name == last) > 1:
+        return None
+    others_N = rule.scale * np.prod(
+        [np.ones(len(result_N)), *(numbers[each] for each in plain if each != name)], axis=0
+    )
+    if last and name != last:
+        others_N = others_N * (1 + rule.rate * numbers[last])
+    if weight:
+        return np.asarray((rest_N - others_N) / weight)
+    if times:
+        return _root(rest_N / others_N, times)
+    return np.asarray((rest_N / others_N - 1) / rule.rate)
 
 
 def _root(numbers_N: Array, times: int) -> Array:
@@ -364,12 +392,15 @@ def _differs(maker: DerivedColumn, columns: Mapping[str, Any]) -> Mask:
 
 
 def _fitting(
-    maker: Band | Lookup, column: Modelled, columns: Mapping[str, Any], opened: Mapping[str, Mask]
+    maker: Band | Lookup | MomentPart,
+    column: Modelled,
+    columns: Mapping[str, Any],
+    opened: Mapping[str, Mask],
 ) -> Mask:
-    """Return the codes (N, J) of an input by which a band or a lookup has its known result."""
+    """Return the codes (N, J) of an input by which a band, part or lookup has its known result."""
     result = columns[maker.name]
     own = ~column.relative
-    if isinstance(maker, Band):
+    if not isinstance(maker, Lookup):
         makes = maker.make(column.cells, 0, {column.name: column.vocabularies[0]})
         levels = result.unique()
         fits = np.stack([_equal(makes, level) for level in levels]) | column.relative

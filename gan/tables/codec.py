@@ -21,6 +21,7 @@ from gan.tables.columns.discrete_rules import Band, Conditional, Lookup, check_t
 from gan.tables.columns.fit import fit_columns, label_classes
 from gan.tables.columns.formulas import Formula, LaterMoment
 from gan.tables.columns.levels import Joint, Levels, Presence
+from gan.tables.columns.moment_part import MomentPart
 from gan.tables.columns.neighbours import find_neighbours
 from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.partners import closest_columns
@@ -47,7 +48,7 @@ MODELLED: Mapping[str, type[Any]] = {
 """Name in JSON → class."""
 DERIVED: Mapping[str, type[Any]] = {
     kind.type_name: kind
-    for kind in (Constant, Key, Sum, Formula, LaterMoment, Band, Lookup, Conditional)
+    for kind in (Constant, Key, Sum, Formula, LaterMoment, Band, Lookup, Conditional, MomentPart)
 }
 """Name in JSON → class."""
 

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from gan.errors import DataError
 from gan.tables.columns.arithmetic import compute, learn_rounding
+from gan.tables.columns.moment_part import off_part
 from gan.tables.columns.moments import by_day, days
 from gan.tables.columns.rules import NUMERIC, describe
 from gan.tables.columns.texts import equals, read_values
@@ -161,6 +162,10 @@ def _off_band(records: pa.Table, constraint: Constraint) -> Mask:
     return mask
 
 
+def _off_part(records: pa.Table, constraint: Constraint) -> Mask:
+    return off_part(constraint, *(records[name] for name in constraint.columns))
+
+
 CHECKS: dict[str, Callable[[pa.Table, Constraint], Mask]] = {
     "range": _outside,
     "inequality": _out_of_order,
@@ -169,6 +174,7 @@ CHECKS: dict[str, Callable[[pa.Table, Constraint], Mask]] = {
     "one_of": _not_one,
     "conditional": _off_condition,
     "band": _off_band,
+    "part": _off_part,
 }
 """Kind of constraint → which records break it, whatever the real ones are."""
 

@@ -31,6 +31,7 @@ FITTING: Mapping[str, tuple[frozenset[str], ...]] = {
 EACH_FITTING: Mapping[str, tuple[frozenset[str], ...]] = {
     "difference": (NUMBERS, MOMENTS, MOMENTS),
     "band": (LEARNT, NUMBERS),
+    "part": (LEARNT, MOMENTS),
 }
 """Kind of constraint → the family of each of its columns."""
 REPEATING = frozenset({"product", "ratio"})
@@ -68,14 +69,25 @@ def _reach_of_sum(constraint: Constraint, inputs: Sequence[Interval]) -> Interva
 
 
 def _reach_of_product(constraint: Constraint, inputs: Sequence[Interval]) -> Interval:
-    return reduce(_times, inputs, (constraint.scale, constraint.scale))
+    many = len(constraint.factors)
+    factors, added = list(inputs[:many]), inputs[many:]
+    if constraint.rate:
+        low, high = sorted(1 + constraint.rate * end for end in factors[-1])
+        factors[-1] = low, high
+    low, high = reduce(_times, factors, (constraint.scale, constraint.scale))
+    for weight, ends in zip(constraint.weights, added, strict=True):
+        least, most = sorted(weight * end for end in ends)
+        low, high = low + least, high + most
+    return low, high
 
 
 def _reach_of_ratio(constraint: Constraint, inputs: Sequence[Interval]) -> Interval:
     low, high = reduce(_times, inputs[1:])
     if low <= 0 <= high or not (isfinite(low) and isfinite(high)):
         return -inf, inf
-    return reduce(_times, [(1 / high, 1 / low), inputs[0]], (constraint.scale, constraint.scale))
+    parts, offset = [(1 / high, 1 / low), inputs[0]], constraint.offset
+    low, high = reduce(_times, parts, (constraint.scale, constraint.scale))
+    return low + offset, high + offset
 
 
 FORMULAS = {

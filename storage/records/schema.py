@@ -20,6 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from storage.records.parts import LEVELS as PART_LEVELS
+from storage.records.parts import Part
+
 KEY: Final = b"ganmill-table"
 SCHEMA: Final = "ganmill-table/1"
 CLASS_NAMES: Final = b"ganmill-classes"
@@ -138,19 +141,22 @@ LEAST_COLUMNS: Final = {
     "lookup": 2,
     "one_of": 3,
     "conditional": 2,
+    "part": 2,
 }
 """Kind of constraint → fewest columns that it names."""
-MOST_COLUMNS: Final = {"range": 1, "difference": 3, "band": 2, "conditional": 2}
+MOST_COLUMNS: Final = {"range": 1, "difference": 3, "band": 2, "conditional": 2, "part": 2}
 """Kind of constraint → most columns, where there is a limit."""
 FIELDS: Final = {
     "strict": ("inequality",),
     "whole_days": ("inequality",),
-    "weights": ("linear",),
-    "offset": ("linear",),
+    "weights": ("linear", "product"),
+    "offset": ("linear", "part", "ratio"),
     "scale": ("product", "ratio"),
+    "rate": ("product",),
     "unit": ("difference",),
     "cuts": ("band",),
-    "levels": ("band",),
+    "levels": ("band", "part"),
+    "part": ("part",),
     "value": ("conditional",),
     "when": ("conditional",),
     "exactly": ("conditional",),
@@ -179,6 +185,7 @@ class Constraint(BaseModel):
         "lookup",
         "one_of",
         "conditional",
+        "part",
     ] = Field(title="Kind")
     """range: low <= columns[0] <= high. inequality: columns[0] <= columns[1] (<= columns[2] ...).
     combinations: only the combinations of these columns that train has. sum: columns[0] is the sum
@@ -188,7 +195,7 @@ class Constraint(BaseModel):
     minus columns[2], moments, in the unit. band: columns[0] is the level of the interval that
     columns[1] lies in. lookup: columns[0] is decided by the others together. one_of: exactly one of
     the columns is 1 or true. conditional: columns[0] is the value where columns[1] is one of when.
-    Numbers are rounded as columns[0] is."""
+    part: columns[0] is a part of columns[1], a moment. Numbers are rounded as columns[0] is."""
     columns: tuple[str, ...] = Field(title="Columns", min_length=1)
     """The columns it is about."""
     low: float | None = Field(None, title="Low")
@@ -201,17 +208,25 @@ class Constraint(BaseModel):
     """inequality of timestamps only: their days are compared, as they always are where one of two
     columns holds dates."""
     weights: tuple[float, ...] = Field((), title="Weights")
-    """linear only: one for each column but the first."""
+    """linear: one for each column but the first. product: of the last so many columns, which are
+    not multiplied but added, each so many times."""
     offset: float = Field(0.0, title="Offset")
-    """linear only: what is added."""
+    """linear, part and ratio only: what is added, such as -100 to a change in percent; to a moment
+    so many seconds."""
     scale: float = Field(1.0, title="Scale", ge=-1e12, le=1e12, allow_inf_nan=False)
     """product and ratio only: the factor of all of it, such as 0.01 where a rate is in percent."""
+    rate: float = Field(0.0, title="Rate", ge=-1e12, le=1e12, allow_inf_nan=False)
+    """product only: the last factor is 1 plus so many times its column, such as -0.01 where that is
+    a discount in percent; 0: the factor is the column itself."""
     unit: Literal["days", "hours", "minutes", "seconds"] | None = Field(None, title="Unit")
     """difference only."""
     cuts: tuple[float, ...] = Field((), title="Cuts")
     """band only: ascending; each is the smallest value of the next level."""
     levels: tuple[str, ...] = Field((), title="Levels")
-    """band only: one more than cuts, as text."""
+    """band: one more than cuts, as text. part: of a quarter, a month or a day of the week what
+    stands for the first, the second and so on; none: their numbers."""
+    part: Part | None = Field(None, title="Part")
+    """part only: of the moment; moment and day are moments, the others numbers."""
     value: str | None = Field(None, title="Value")
     """conditional only: of columns[0], as text; `null` for none."""
     when: tuple[str, ...] = Field((), title="When")
@@ -249,24 +264,57 @@ class Constraint(BaseModel):
             raise ValueError(msg)
         return self
 
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """Of a product the columns that are multiplied."""
+        return self.columns[1 : len(self.columns) - len(self.weights)]
+
+    @property
+    def added(self) -> tuple[tuple[float, str], ...]:
+        """Of a product the columns that are added, each with how many times."""
+        if self.kind != "product":
+            return ()
+        names = self.columns[len(self.columns) - len(self.weights) :]
+        return tuple(zip(self.weights, names, strict=True))
+
     def _incomplete(self) -> str | None:
         """Return what is missing or does not fit together, with the remedy."""
         if self.kind == "linear" and len(self.weights) != len(self.columns) - 1:
             return f"has {len(self.weights)} weights; give one for each column but the first"
+        if self.kind == "product" and len(self.weights) > len(self.columns) - 3:
+            return f"has {len(self.weights)} weights; leave two columns to be multiplied"
         if self.scale == 0:
             return "has the scale 0, which makes everything 0; give another"
         if self.kind == "difference" and self.unit is None:
             return "has no unit; give days, hours, minutes or seconds"
         if self.kind == "band":
-            if not self.cuts or len(self.levels) != len(self.cuts) + 1:
-                return (
-                    f"has {len(self.cuts)} cuts and {len(self.levels)} levels; give one level "
-                    "more than cuts"
-                )
-            if list(self.cuts) != sorted(set(self.cuts)):
-                return "has cuts that do not rise; sort them"
+            return self._wrong_band()
+        if self.kind == "part":
+            return self._wrong_part()
         if self.kind == "conditional" and (self.value is None or not self.when):
             return "needs value and when; give both"
+        return None
+
+    def _wrong_band(self) -> str | None:
+        if not self.cuts or len(self.levels) != len(self.cuts) + 1:
+            return (
+                f"has {len(self.cuts)} cuts and {len(self.levels)} levels; give one level "
+                "more than cuts"
+            )
+        if list(self.cuts) != sorted(set(self.cuts)):
+            return "has cuts that do not rise; sort them"
+        return None
+
+    def _wrong_part(self) -> str | None:
+        if self.part is None:
+            return "has no part; give one, such as year"
+        _, wanted = PART_LEVELS.get(self.part, (0, 0))
+        if self.levels and (len(self.levels) != wanted or self.offset):
+            parts = ", ".join(f"{count} of a {part}" for part, (_, count) in PART_LEVELS.items())
+            return (
+                f"has {len(self.levels)} levels for the part {self.part!r}; give {parts} and no "
+                "offset, or no levels"
+            )
         return None
 
     def to_json(self) -> dict[str, Any]:

@@ -145,6 +145,7 @@ def make_recipe() -> dict[str, Any]:
     return {
         "name": "stripes",
         "source": {"uri": "stripes.parquet", "label": "kind"},
+        "generator": {"width": 16},
         "training": {"budget_samples": 12_000, "batch_size": 32, "device": "cpu"},
         "gate": LENIENT,
         "lift": {"when": "never"},  # tests/e2e/test_table_job.py has it
@@ -224,7 +225,7 @@ STARTUP_S = 400
 RUN_S = 600
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 """A crashed run is none of them: it starts again by itself."""
-BUSY_S = 60
+BUSY_S = 150
 SAME_AGAIN = ("/filter", "/flows/", "/deployments/")
 """What is posted here is a question, or finds what is there already."""
 

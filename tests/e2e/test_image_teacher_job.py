@@ -30,7 +30,7 @@ def place(tmp_path_factory, make_place):
     recipe = {
         "name": "digits",
         "source": {"uri": "example:digits", "label": "label"},
-        "training": {"budget_samples": 60_000, "device": "cpu"},
+        "training": {"budget_samples": 16_000, "device": "cpu"},
         "lift": {"when": "never"},
         "gate": {
             "accept_unknown": True,

@@ -13,6 +13,7 @@ from flows.progress import (
     Pace,
     SilentReporter,
     make_reporter,
+    shards_words,
 )
 from flows.train_view import Shown, say_trained
 from gan.protocols import Beat
@@ -226,3 +227,10 @@ def test_what_a_training_had_of_the_processor_is_said():
         "Trained on cpu: 4,000 samples, 7 CPU s in 60 s with 1 thread",
         "Note: the machine was busy",
     ]
+
+
+@pytest.mark.parametrize(
+    ("shards", "said"), [(1, "1 shard"), (2, "2 shards"), (1200, "1,200 shards")]
+)
+def test_shards_are_counted_in_words(shards, said):
+    assert shards_words(shards) == said

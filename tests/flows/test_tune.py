@@ -156,7 +156,7 @@ def test_what_is_trained_is_what_the_settings_say(tmp_path, pretended):
     result = tune(job, PREPARED, TuneRequest(trials=12, budget_s=120)).result
     trained = [one for one in result.trials if one.state != "refused"]
     for one, (_, config) in zip(trained, pretended.asked, strict=True):
-        assert one.settings.get("generator.preset", "mlp") == config.preset
+        assert one.settings.get("generator.preset", "autoregressive") == config.preset
         assert one.settings.get("training.batch_size", config.batch_size) == config.batch_size
         rate = one.settings.get("generator.learning_rate", config.learning_rate)
         assert rate == config.learning_rate
@@ -390,11 +390,13 @@ def test_it_ends_where_all_there_is_was_tried(tmp_path, pretended):
 
 
 def test_the_preset_stands_beside_its_numbers(tmp_path, pretended):
-    asked = TuneRequest(trials=12, budget_s=120)
+    own = "autoregressive"
+    pretended.rank = lambda config: rank_of(config) / (9 if config.preset == own else 1)
+    asked = TuneRequest(trials=24, budget_s=240)
     result = tune(job_on(MemoryStore(), tmp_path), PREPARED, asked).result
     assert all("generator.preset" in one.settings for one in result.trials[1:])
     mixed = [one for one in result.trials if len(one.settings) > 1]
-    assert "mlp" in {one.settings["generator.preset"] for one in mixed}, "what auto takes"
+    assert own in {one.settings["generator.preset"] for one in mixed}, "what auto takes"
 
 
 def test_a_recipe_whose_network_cannot_be_built_is_refused_as_ever(tmp_path, pretended):
@@ -596,9 +598,9 @@ def test_json_has_all_that_is_shown(place, capsys):
 
 
 def test_the_tuned_recipe_has_what_set_changed(place, capsys):
-    assert execute([*TUNE, "--set", "generator.gamma=2.5", "--set", "seed=9"]) == 0
+    assert execute([*TUNE, "--set", "generator.width=48", "--set", "seed=9"]) == 0
     after = load_recipe(Path("shop.tuned.yaml"))
-    assert (after.generator.gamma, after.seed) == (2.5, 9)
+    assert (after.generator.width, after.seed) == (48, 9)
 
 
 def test_where_the_recipe_itself_is_best_none_is_written(place, pretended, capsys):

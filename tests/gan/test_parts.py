@@ -45,8 +45,11 @@ REFUSED = {
         {"preset": "sngan", "gamma": 2},
         "generator.gamma is 2, and penalty 'spectral-norm' has no weight",
     ),
-    "unsound": ({"penalty": "weight-clipping"}, "does not train"),
-    "labels": ({"terms": {"label-smoothing": 0.1}}, "has no labels to smooth"),
+    "unsound": ({"preset": "mlp", "penalty": "weight-clipping"}, "does not train"),
+    "labels": (
+        {"preset": "mlp", "terms": {"label-smoothing": 0.1}},
+        "has no labels to smooth",
+    ),
     "fitted": ({"preset": "mixture", "loss": "hinge"}, "it is fitted at once"),
     "likelihood": ({"preset": "autoregressive", "loss": "hinge"}, "it has no discriminator"),
     "fitted rate": ({"preset": "mixture", "learning_rate": 0.01}, "it is fitted at once"),

@@ -20,9 +20,10 @@ def resolved(size=(8, 8, 1), rows=1000, generator=None, **training):
 
 
 def test_auto_takes_the_network_that_the_size_affords():
-    assert resolved((8, 8, 1)).preset == "mlp"
+    assert resolved((8, 8, 1)).preset == "autoregressive"
     assert resolved((28, 28, 1)).preset == "autoregressive"
     assert resolved((32, 32, 1)).preset == "autoregressive"
+    assert resolved((8, 8, 3)).preset == "mixture-gan"
     assert resolved((32, 32, 3)).preset == "mixture-gan"
     assert resolved((128, 128, 4)).preset == "mixture-gan"
 
@@ -39,23 +40,25 @@ def test_modern_goes_by_size_and_device():
     assert resolved((64, 64, 3), generator=modern).network["kind"] == "resnet"
 
 
+DENSE = GeneratorConfig(preset="mlp")
+
+
 def test_plenty_of_larger_images_get_a_deeper_generator():
-    dense = GeneratorConfig(preset="mlp")
-    assert resolved((28, 28, 1), generator=dense, rows=20_000).network["depth"] == 3
-    assert resolved((28, 28, 1), generator=dense, rows=2_000).network["depth"] == 2
-    assert resolved((8, 8, 1), generator=dense, rows=20_000).network["depth"] == 2
+    assert resolved((28, 28, 1), generator=DENSE, rows=20_000).network["depth"] == 3
+    assert resolved((28, 28, 1), generator=DENSE, rows=2_000).network["depth"] == 2
+    assert resolved((8, 8, 1), generator=DENSE, rows=20_000).network["depth"] == 2
 
 
 def test_few_images_make_small_batches():
-    assert resolved(rows=60).batch_size == 16
-    assert resolved(rows=100_000).batch_size == 256
+    assert resolved(rows=60).batch_size == resolved(generator=DENSE, rows=60).batch_size == 16
+    assert resolved(generator=DENSE, rows=100_000).batch_size == 256
     assert any("60 images" in note for note in resolved(rows=60).notes)
 
 
 def test_plenty_of_images_are_not_augmented():
-    assert resolved(rows=1000).augment
-    assert not resolved(rows=100_000).augment
-    assert not resolved(generator=GeneratorConfig(augment="off")).augment
+    assert resolved(generator=DENSE, rows=1000).augment
+    assert not resolved(generator=DENSE, rows=100_000).augment
+    assert not resolved(generator=DENSE.model_copy(update={"augment": "off"})).augment
 
 
 def test_what_was_asked_for_is_taken():

@@ -52,20 +52,36 @@ def compute(rule: Constraint, columns: Mapping[str, Any], *, skips_null: bool = 
         numbers_N = np.where(known_N, seconds_N / UNIT_SECONDS[str(rule.unit)], np.nan)
         return Computed(numbers_N, np.abs(numbers_N), known_N)
     inputs = [as_floats(columns[name]) for name in rule.columns[1:]]
+    if rule.rate:
+        last = len(rule.factors) - 1
+        inputs[last] = 1 + rule.rate * inputs[last]
     known_N = ~np.any([np.isnan(each) for each in inputs], axis=0)
     if skips_null:
         neutral = 0.0 if rule.kind == "linear" else 1.0
         first = 1 if rule.kind == "ratio" else 0
         none_N = np.all([np.isnan(each) for each in inputs], axis=0)
+        neutrals = [neutral] * len(inputs)
+        if rule.kind == "product":
+            neutrals[len(rule.factors) :] = [0.0] * len(rule.added)
         inputs = [
             *inputs[:first],
-            *(np.where(np.isnan(each) & ~none_N, neutral, each) for each in inputs[first:]),
+            *(
+                np.where(np.isnan(each) & ~none_N, nothing, each)
+                for each, nothing in zip(inputs[first:], neutrals[first:], strict=True)
+            ),
         ]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if rule.kind == "product":
-            numbers_N = reduce(np.multiply, inputs) * rule.scale
+            many = len(rule.factors)
+            numbers_N = reduce(np.multiply, inputs[:many]) * rule.scale
+            if rule.weights:
+                added = zip(rule.weights, inputs[many:], strict=True)
+                terms = [numbers_N, *(weight * each for weight, each in added)]
+                return Computed(reduce(np.add, terms), np.max(np.abs(terms), axis=0), known_N)
         elif rule.kind == "ratio":
             numbers_N = rule.scale * inputs[0] / reduce(np.multiply, inputs[1:])
+            size_N = np.maximum(np.abs(numbers_N), abs(rule.offset))
+            return Computed(numbers_N + rule.offset, size_N, known_N)
         else:
             terms = [weight * each for weight, each in zip(rule.weights, inputs, strict=True)]
             numbers_N = reduce(np.add, terms) + rule.offset

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from gan.tables.columns.curve import Pieces, ProducibleRange, spread
 from gan.tables.columns.habits import Habit, day_units, learn_habits, round_to_habits
-from gan.tables.columns.values import EXACT, LARGEST, per_second
+from gan.tables.columns.values import EXACT, LARGEST, MONTHS, per_second
 
 Array = np.ndarray[Any, Any]
 
@@ -64,6 +64,8 @@ def producible(
 def _type_ends(kind: Any, decimals: int | None) -> tuple[float, float]:
     """Return the smallest and the largest unit of a type."""
     types = pa.types
+    if decimals == MONTHS:
+        return 0.0, 9999 * 12 + 11.0
     if types.is_integer(kind):
         info = np.iinfo(kind.to_pandas_dtype())
         return max(float(info.min), -float(LARGEST)), min(float(info.max), float(LARGEST))

@@ -30,6 +30,9 @@ SHAPES = np.arange(-20, 13) / 20
 LONGER, SHORTER = 0.3, 1.0
 """Spreads of what is believed of the shape beforehand, around zero: of tails without an end, whose
 few rows say little and reach far, and of tails that end, as those of an even spread do."""
+OUTER_GROUPS, SURPRISED = 10, 3.0
+"""Where the distances of so many groups at the end are so many nats likelier by a tail of their
+own, that one is taken: further inside lie rows of another kind."""
 LAST = 0.25
 """The function ends where so many rows lie beyond."""
 SHRINK = 0.6
@@ -107,7 +110,7 @@ class Tail(NamedTuple):
     def at(self, ranks: Array, bounds: ProducibleRange) -> Array:
         """Return the values at these ranks."""
         beyond = self.scale * (_pareto(ranks, self.shape) - _pareto(self.rank, self.shape))
-        values: Array = self.value + (beyond if self.upper else -beyond)
+        values: Array = self.value + (beyond if self.upper else -self._downwards(beyond, bounds))
         values = np.clip(values, bounds.low, bounds.high)
         if self.upper and self.shape < 0 and bounds.base is not None:
             known = self.value + bounds.base
@@ -116,6 +119,14 @@ class Tail(NamedTuple):
             if known >= NEAR_END * end:
                 values = np.minimum(values, end - bounds.base)
         return values
+
+    def _downwards(self, beyond: Array, bounds: ProducibleRange) -> Array:
+        """Return how far below the known point: amounts above zero come near it, never to it."""
+        known = self.value + (bounds.base or 0.0)
+        if bounds.base is None or known <= 0 or bounds.low + bounds.base < 0:
+            return beyond
+        near: Array = -known * np.expm1(-np.maximum(beyond, 0) / known)
+        return np.where(beyond > 0, near, beyond)
 
 
 def fill_between(
@@ -238,13 +249,21 @@ def _tail(shown: ShownValues, g: int, *, upper: bool) -> Tail | None:
     rows = min(TAIL_SHARE * reached[-1], float(TAIL_ROWS))
     end = max(int(np.searchsorted(reached, rows)) + 1, FEWEST_GROUPS + 1)
     end = min(end, int(gaps[0])) if len(gaps) else end
+    large = np.flatnonzero(counts[1:] > reached[:-1]) + 1
+    end = min(end, int(large[0])) if len(large) else end
     if end <= FEWEST_GROUPS or reached[end - 1] > reached[-1] / 2:
         return None
     ranks = (reached - counts / 2)[:end]
     inner = np.maximum(np.arange(counts[0]) + 0.5, g)
     ranks[0] = np.exp(np.log(inner).mean())
     apart = np.abs(np.diff(values[:end]))
-    scale, shape = _fit(apart, ranks, counts[: end - 1].astype(np.float64))
+    weights = counts[: end - 1].astype(np.float64)
+    scale, shape = _fit(apart, ranks, weights)
+    if len(apart) > OUTER_GROUPS:
+        outer = apart[:OUTER_GROUPS], ranks[: OUTER_GROUPS + 1], weights[:OUTER_GROUPS]
+        own = _fit(*outer)
+        if _misfit(scale, shape, *outer) - _misfit(*own, *outer) > SURPRISED:
+            scale, shape = own
     return Tail(float(ranks[0]), float(values[0]), scale, shape, upper)
 
 
@@ -268,6 +287,12 @@ def _fit(apart: Array, ranks: Array, weights: Array) -> tuple[float, float]:
         loss = float(np.sum(weights * np.log(scale * unit))) + believed**2 / 2
         best = min(best, (loss, scale, shape))
     return best[1], best[2]
+
+
+def _misfit(scale: float, shape: float, apart: Array, ranks: Array, weights: Array) -> float:
+    """Return how unlikely distances are, in nats and up to what does not depend on the tail."""
+    wanted = np.maximum(-scale * np.diff(_pareto(ranks, shape)), 1e-300)
+    return float(np.sum(weights * (np.log(wanted) + apart / wanted)))
 
 
 def _outermost(tail: Tail, rows: float, bounds: ProducibleRange) -> tuple[Array, Array]:

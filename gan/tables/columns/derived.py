@@ -18,6 +18,7 @@ from gan.randomness import derive
 from gan.tables.columns.rounding import as_floats
 from gan.tables.columns.values import from_plain, from_units, parse_type, to_plain, to_units
 from gan.tables.keys import Integers, Texts, read_form
+from gan.tables.spread_keys import SpreadIntegers
 from storage.records.schema import Constraint
 
 Array = np.ndarray[Any, Any]
@@ -131,6 +132,8 @@ class Key(DerivedColumn):
     type_name: ClassVar[str] = "key"
     form: str
     unique: bool
+    knots: tuple[int, ...] = ()
+    """Of whole numbers how densely they lie (`gan.tables.spread_keys`); none: any of the form."""
 
     @property
     def capacity(self) -> int | None:
@@ -138,8 +141,11 @@ class Key(DerivedColumn):
         return self._values.capacity if self.unique else None
 
     @property
-    def _values(self) -> Integers | Texts:
-        return read_form(self.form, parse_type(self.kind_name), unique=self.unique)
+    def _values(self) -> Integers | Texts | SpreadIntegers:
+        kind = parse_type(self.kind_name)
+        if self.knots:
+            return SpreadIntegers(self.knots, kind)
+        return read_form(self.form, kind, unique=self.unique)
 
     def make(self, rows: int, first_row: int, decoded: Mapping[str, Any]) -> Any:
         """Return fresh values; they depend on the name, the form and the number of the row.
@@ -154,13 +160,18 @@ class Key(DerivedColumn):
 
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON."""
-        return {**super().to_json(), "form": self.form, "unique": self.unique}
+        own = {"form": self.form, "unique": self.unique}
+        return {**super().to_json(), **own, **({"knots": list(self.knots)} if self.knots else {})}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Rebuild the column."""
         return cls(
-            name=data["name"], kind_name=data["type"], form=data["form"], unique=data["unique"]
+            name=data["name"],
+            kind_name=data["type"],
+            form=data["form"],
+            unique=data["unique"],
+            knots=tuple(data.get("knots", ())),
         )
 
 

@@ -50,7 +50,7 @@ def check_texts(rule: Constraint, schema: Any) -> None:
         DataError: one is none.
     """
     said: list[tuple[str, Sequence[str]]] = []
-    if rule.kind == "band":
+    if rule.kind in ("band", "part"):
         said = [(rule.columns[0], rule.levels)]
     elif rule.kind == "conditional":
         said = [(rule.columns[0], [str(rule.value)]), (rule.columns[1], rule.when)]

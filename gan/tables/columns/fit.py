@@ -16,6 +16,7 @@ from gan.tables.columns.formulas import Formula, LaterMoment
 from gan.tables.columns.groups import GroupRules, Limits, read_rules
 from gan.tables.columns.label_order import label_groups
 from gan.tables.columns.levels import Joint, Levels, Presence
+from gan.tables.columns.moment_part import MomentPart
 from gan.tables.columns.numeric import LABEL_CLASSES, Numeric
 from gan.tables.columns.rules import Decided, describe, find_decided, in_turn
 from gan.tables.columns.values import (
@@ -27,6 +28,7 @@ from gan.tables.columns.values import (
     plain,
     require_metadata,
 )
+from gan.tables.spread_keys import learn_knots
 from storage.records.proposal import Proposal, left_out
 from storage.records.schema import Column, Constraint, TableMetadata
 
@@ -249,6 +251,8 @@ class _Fit:
             return Band.fit(rule, columns, group)
         if rule.kind == "lookup":
             return Lookup.fit(rule, columns, group)
+        if rule.kind == "part":
+            return MomentPart.fit(rule, columns)
         if rule.kind == "conditional":
             taken = [str(r.value) for n, r in self.decided if n == name and r.exactly]
             return Conditional.fit(rule, columns, self._shown(name), taken)
@@ -316,7 +320,7 @@ class _Fit:
             and pa.types.is_integer(values.type)
             and len(values.unique()) <= LABEL_CLASSES
         )
-        return Numeric.fit(column.name, values, g, limits=limits, whole=whole)
+        return Numeric.fit(column.name, values, g, limits=limits, whole=whole, months=True)
 
     def _add_joint(self, column: Column) -> None:
         names = self.rules.joint[column.name]
@@ -350,7 +354,10 @@ class _Fit:
         values = self.columns[column.name]
         if values.null_count >= self.metadata.min_group:
             self.modelled.append(Presence.of(column.name))
-        self.derived.append(fit_key(column, values.type))
+        key = fit_key(column, values.type)
+        if key.unique and pa.types.is_integer(values.type):
+            key = replace(key, knots=learn_knots(values, self.group(column)))
+        self.derived.append(key)
 
 
 def fit_key(column: Column, kind: Any) -> Key:

@@ -42,8 +42,10 @@ from gan.tables.columns.groups import Limits, shown_values, wide_gaps
 from gan.tables.columns.habits import Habit
 from gan.tables.columns.values import (
     LARGEST,
+    MONTHS,
     Modelled,
     NumberError,
+    are_months,
     find_decimals,
     from_plain,
     from_units,
@@ -82,7 +84,7 @@ class QuantileCurve(NamedTuple):
     atoms: tuple[bool, ...]
     """Whether each code is an atom."""
     decimals: int | None
-    """Of floats; None = floats without a step. 0 for all other types."""
+    """Of floats; None = floats without a step. 0 for all other types, or MONTHS."""
     ranges: tuple[Range, ...]
     """How many values there are and how they are rounded, in ranges; none without a step."""
 
@@ -96,7 +98,16 @@ class Numeric(Modelled):
     curve: "QuantileCurve"
 
     @classmethod
-    def fit(cls, name: str, column: Any, g: int, *, limits: Limits, whole: bool) -> Self:
+    def fit(
+        cls,
+        name: str,
+        column: Any,
+        g: int,
+        *,
+        limits: Limits,
+        whole: bool,
+        months: bool = False,
+    ) -> Self:
         """Learn atoms, bins and cells.
 
         Args:
@@ -105,13 +116,15 @@ class Numeric(Modelled):
             g: a value that fewer rows hold is not shown.
             limits: smallest and largest value to produce, in numbers; None = open.
             whole: every value is an atom, as the classes of a label are.
+            months: whether whole numbers that are all months are counted in months.
 
         Raises:
             DataError: nothing of it may be shown, or nothing lies within the limits.
         """
-        decimals = find_decimals(column)
+        in_months = months and not whole and limits == (None, None) and are_months(column)
+        decimals = MONTHS if in_months else find_decimals(column)
         units_N, valid_N = to_units(column, decimals)
-        scale = column.type.scale if pa.types.is_decimal(column.type) else decimals or 0
+        scale = column.type.scale if pa.types.is_decimal(column.type) else max(decimals or 0, 0)
         ends = _in_units(limits, scale, whole=units_N.dtype.kind == "i")
         units = np.sort(_within(name, units_N[valid_N], ends, limits))
         if len(units) < g:

@@ -1,10 +1,10 @@
 """What rules between columns say: in words, which column each decides, and in which order.
 
-A sum, product, ratio, linear formula, band or lookup decides its first column, which is computed
-and not learnt. So does a difference its second, the later moment: its number and the earlier moment
-are learnt; where another rule decides that moment already, or it is the label, the number is
-computed instead. A condition decides its first column only in some rows: it is learnt, and
-overwritten there.
+A sum, product, ratio, linear formula, band, lookup or part decides its first column, which is
+computed and not learnt. So does a difference its second, the later moment: its number and the
+earlier moment are learnt; where another rule decides that moment already, or it is the label, the
+number is computed instead. A condition decides its first column only in some rows: it is learnt,
+and overwritten there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,9 @@ from itertools import pairwise
 from gan.errors import ConfigError
 from storage.records.schema import Constraint
 
-FIRST_DECIDED = frozenset({"sum", "product", "ratio", "linear", "band", "lookup", "conditional"})
+FIRST_DECIDED = frozenset(
+    {"sum", "product", "ratio", "linear", "band", "lookup", "conditional", "part"}
+)
 """Kinds that decide their first column."""
 NUMERIC = frozenset({"product", "ratio", "linear", "difference"})
 """Kinds that compute a number and round it as the column is."""
@@ -61,7 +63,27 @@ def _linear(one: Constraint, names: Sequence[str]) -> str:
 
 
 def _scale(one: Constraint) -> str:
-    return f"{one.scale:.15g} * " if one.scale != 1 else ""
+    return _times(one.scale)
+
+
+def _product(one: Constraint, names: Sequence[str]) -> str:
+    first, *factors = names[: len(names) - len(one.weights)]
+    if one.rate:
+        factors[-1] = f"(1 {'-' if one.rate < 0 else '+'} {_times(abs(one.rate))}{factors[-1]})"
+    added = "".join(
+        f" {'-' if weight < 0 else '+'} {_times(abs(weight))}{name}"
+        for weight, name in zip(one.weights, names[1 + len(factors) :], strict=True)
+    )
+    return f"product {first} = {_scale(one)}{' * '.join(factors)}{added}"
+
+
+def _ratio(one: Constraint, names: Sequence[str]) -> str:
+    more = f" + {one.offset:.15g}" if one.offset else ""
+    return f"ratio {names[0]} = {_scale(one)}{' / '.join(names[1:])}{more}"
+
+
+def _times(number: float) -> str:
+    return f"{number:.15g} * " if number != 1 else ""
 
 
 def _conditional(one: Constraint, names: Sequence[str]) -> str:
@@ -73,14 +95,19 @@ def _conditional(one: Constraint, names: Sequence[str]) -> str:
     )
 
 
+def _part(one: Constraint, names: Sequence[str]) -> str:
+    more = f" plus {one.offset:.15g}" if one.offset else ""
+    return f"part {names[0]} = {one.part} of {names[1]}{more}"
+
+
 _WORDS: Mapping[str, Callable[[Constraint, Sequence[str]], str]] = {
     "range": _range,
     "inequality": _inequality,
     "combinations": lambda _, names: f"combinations of {', '.join(names)}",
     "sum": lambda _, names: f"sum {names[0]} = {' + '.join(names[1:])}",
     "unique": lambda _, names: f"unique {', '.join(names)}",
-    "product": lambda one, names: f"product {names[0]} = {_scale(one)}{' * '.join(names[1:])}",
-    "ratio": lambda one, names: f"ratio {names[0]} = {_scale(one)}{' / '.join(names[1:])}",
+    "product": _product,
+    "ratio": _ratio,
     "linear": _linear,
     "difference": lambda one, names: (
         f"difference {names[0]} = {names[1]} - {names[2]} in {one.unit}"
@@ -89,6 +116,7 @@ _WORDS: Mapping[str, Callable[[Constraint, Sequence[str]], str]] = {
     "lookup": lambda _, names: f"lookup of {names[0]} by {', '.join(names[1:])}",
     "one_of": lambda _, names: f"exactly one of {', '.join(names)}",
     "conditional": _conditional,
+    "part": _part,
 }
 
 

@@ -5,7 +5,8 @@ Vocabularies become JSON that is exact to the last bit.
 
 Numbers of every kind become one array of units, and back: integers, dates, times and timestamps are
 themselves; a decimal is its unscaled integer; floats that are all multiples of 10^-k (k up to 9)
-are integers in that unit, so that their rounding stays; other floats stay floats.
+are integers in that unit, so that their rounding stays; other floats stay floats. Whole numbers
+that are all months, such as 202401, are counted in months.
 
 A modelled column is a vocabulary of cells, each of which belongs to one code.
 
@@ -162,6 +163,13 @@ EXACT = {2: 2.0**11, 4: 2.0**24, 8: 2.0**53}
 """Bytes of a float → bound below which it holds every integer."""
 
 
+MONTHS = -1
+"""Stands for decimals where a unit is a month, of whole numbers such as 202401."""
+MONTH_ENDS = (190_001, 210_012)
+FEWEST_MONTHS = 24
+"""Different numbers; of six digits one in eight is a month, so that so many are none by chance."""
+
+
 class NumberError(DataError):
     """Numbers that cannot be modelled; the message completes a sentence that names the column."""
 
@@ -191,6 +199,16 @@ def find_decimals(column: Any) -> int | None:
     return None
 
 
+def are_months(column: Any) -> bool:
+    """Say whether all whole numbers of a column are months, and different enough to know it."""
+    if not pa.types.is_integer(column.type) or column.type.bit_width < 32:
+        return False
+    distinct = column.drop_null().unique().to_numpy()
+    within = (distinct >= MONTH_ENDS[0]) & (distinct <= MONTH_ENDS[1])
+    month = distinct % 100
+    return len(distinct) >= FEWEST_MONTHS and bool(np.all(within & (month >= 1) & (month <= 12)))
+
+
 def to_units(column: Any, decimals: int | None) -> tuple[Array, Array]:
     """Return `units_N` (int64, or floats when decimals is None) and `valid_N`; 0 where null.
 
@@ -205,7 +223,10 @@ def to_units(column: Any, decimals: int | None) -> tuple[Array, Array]:
     if pa.types.is_floating(column.type):
         values = _float_units(_floats(column), decimals)
         return values.astype(column.type.to_pandas_dtype()) if decimals is None else values, valid_N
-    return _integer_units(column), valid_N
+    units_N = _integer_units(column)
+    if decimals == MONTHS:
+        units_N = units_N // 100 * 12 + np.clip(units_N % 100, 1, 12) - 1
+    return units_N, valid_N
 
 
 def from_units(units: Array, decimals: int | None, kind: Any) -> Any:
@@ -220,6 +241,8 @@ def from_units(units: Array, decimals: int | None, kind: Any) -> Any:
         return pa.Array.from_buffers(wide, len(units), buffers).cast(kind)
     if pa.types.is_temporal(kind):
         return pa.array(units).cast(STORED[kind.bit_width]).view(kind)
+    if decimals == MONTHS:
+        units = units // 12 * 100 + units % 12 + 1
     return pa.array(units).cast(kind)
 
 

@@ -174,7 +174,10 @@ class Validity:
             found[f"{name} is not constant"] = (as_levels(values, known) < 0) & ~is_null(values)
         if column.form is not None:
             texts = pc.cast(plain(values), pa.string())
-            matched = pc.fill_null(pc.match_substring_regex(texts, form_pattern(column.form)), True)
+            pattern = form_pattern(column.form)
+            if pa.types.is_integer(plain(values).type) and column.form.strip("9") == "":
+                pattern = rf"^[0-9]{{1,{len(column.form)}}}$"
+            matched = pc.fill_null(pc.match_substring_regex(texts, pattern), True)
             found[f"{name} is of another form"] = ~matched.to_numpy(zero_copy_only=False)
         if column.kind == "key":
             found[f"{name} is a repeated key"] = _repeats(plain(values))

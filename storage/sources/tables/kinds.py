@@ -21,7 +21,7 @@ from storage.sources.checks import listed
 from storage.sources.config import ColumnConfig, SourceConfig
 from storage.sources.tables.column_facts import ColumnFacts, facts_of
 from storage.sources.tables.csv_dates import find_format
-from storage.sources.tables.standards import standard_form
+from storage.sources.tables.standards import is_card, is_iban, standard_form
 from storage.sources.tables.text_patterns import (
     FALLBACK,
     loose_shape,
@@ -287,10 +287,15 @@ def _texts(column: pa.ChunkedArray, facts: ColumnFacts) -> Finding:
 
 
 def _are_keys(present: pa.ChunkedArray) -> bool:
-    """Whether distinct texts are of one form: no blanks, and digits, or letters in fixed number."""
+    """Whether distinct texts are of one form: digits, or letters in fixed number.
+
+    Blanks are in none but numbers of accounts and cards, which are written in groups.
+    """
     texts = _sample(present)
-    if len(present) < _FEWEST_KEYS or any(re.search(r"[\s@]", text) for text in texts):
+    if len(present) < _FEWEST_KEYS:
         return False
+    if any(re.search(r"[\s@]", text) for text in texts):
+        return all(is_iban(text) or is_card(text) for text in texts)
     with_digit = sum(any(c.isdigit() for c in text) for text in texts) == len(texts)
     one_length = len({len(text) for text in texts}) == 1
     if one_length and all(re.fullmatch(r"[0-9a-f-]{8,}|[0-9A-F-]{8,}", text) for text in texts):

@@ -46,7 +46,7 @@ def test_units_that_start_what_the_command_starts(cockpit, where):
     )
     service = read(server)["Service"]
     assert service["ExecStart"].split() == [
-        *(sys.executable, "-m", "prefect", "server", "start"),
+        *(sys.executable, "-m", "flows.cockpit.server"),
         *("--host", "127.0.0.1", "--port", "4321"),
     ]
     assert service["WorkingDirectory"] == str(cockpit.folder).replace("%", "%%")

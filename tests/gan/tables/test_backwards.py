@@ -24,6 +24,8 @@ RULES = [
     {"kind": "difference", "columns": ["nights", "leaves", "comes"], "unit": "days"},
     {"kind": "band", "columns": ["class", "weight"], "cuts": [60, 80], "levels": ["l", "m", "h"]},
     {"kind": "lookup", "columns": ["tariff", "land", "segment"]},
+    {"kind": "part", "columns": ["month", "comes"], "part": "month"},
+    {"kind": "part", "columns": ["billed", "leaves"], "part": "moment", "offset": 7 * 86_400},
 ]
 TARIFFS = {"DE": (5, 7, 9), "AT": (5, 8, 11), "CH": (6, 9, 12)}
 
@@ -39,6 +41,7 @@ def orders(rows=ROWS, seed=0):
     nights = numbers.integers(1, 15, rows)
     comes = [date(2026, 1, 1) + timedelta(days=int(day)) for day in numbers.integers(0, 300, rows)]
     land, segment = numbers.choice(list(TARIFFS), rows), numbers.integers(0, 3, rows)
+    leaves = [day + timedelta(days=int(more)) for day, more in zip(comes, nights, strict=True)]
     return {
         "quantity": quantity,
         "price": price,
@@ -54,9 +57,9 @@ def orders(rows=ROWS, seed=0):
         "adults": adults,
         "people": kids + adults,
         "comes": pa.array(comes),
-        "leaves": pa.array(
-            [c + timedelta(days=int(n)) for c, n in zip(comes, nights, strict=True)]
-        ),
+        "month": pc.month(pa.array(comes)),
+        "leaves": pa.array(leaves),
+        "billed": pa.array([day + timedelta(days=7) for day in leaves]),
         "nights": nights,
         "class": np.array(["l", "m", "h"])[np.searchsorted([60, 80], weight, side="right")],
         "land": land,
@@ -105,6 +108,7 @@ def assert_met(filled, known):
         ["kids"],
         ["nights"],
         ["comes"],
+        ["comes", "leaves"],
         ["amount", "price"],
     ],
 )
@@ -123,6 +127,7 @@ def test_one_input_follows_from_a_known_result(sampler, names):
         ["price", "quantity"],
         ["kids", "adults"],
         ["nights", "comes"],
+        ["nights", "comes", "leaves"],
         ["weight", "height"],
         ["land", "segment"],
         ["land"],

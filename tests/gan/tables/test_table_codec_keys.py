@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from typed_tables import cycle, described
 from gan.errors import ConfigError, DataError
 from gan.tables.codec import TableCodec
 from gan.tables.keys import Integers, Texts, permute, read_form
+from gan.tables.spread_keys import SpreadIntegers
 
 ROWS = 200
 
@@ -144,6 +146,63 @@ def test_digits_of_keys_look_random():
         shares = np.bincount(place, minlength=10) / len(keys)
         assert np.abs(shares - 0.1).max() < 0.015
     assert abs(np.corrcoef(digits[:, 0], np.arange(len(keys)))[0, 1]) < 0.03
+
+
+def opened(rows, kind=None, seed=3):
+    """Account numbers of which ever more were given, from four digits to eight."""
+    numbers = np.random.default_rng(seed).random(2 * rows)
+    keys = np.unique((2_500 + 36_000_000 * numbers**0.5).astype(np.int64))
+    return pa.array(np.random.default_rng(seed).permutation(keys)[:rows], kind or pa.int64())
+
+
+def spread(keys, min_group=10):
+    rows = len(keys)
+    columns = {"id": keys, "a": cycle(["p", "q"], rows), "b": cycle([1, 2], rows)}
+    forms = {"id": "99999999"}
+    records = described(columns, kinds={"id": "key"}, forms=forms, min_group=min_group)
+    return TableCodec.fit(records, None)
+
+
+@pytest.mark.parametrize("kind", [pa.int32(), pa.uint64()])
+def test_whole_numbers_lie_as_densely_as_the_real_keys(kind):
+    real = opened(6000, kind)
+    codec = spread(real)
+    keys = pa.concat_arrays([made(codec, f, 3000).combine_chunks() for f in (0, 3000)])
+    assert keys.type == kind
+    assert len(keys.unique()) == 6000
+    shares = np.linspace(0.01, 0.99, 50)
+    ends = [np.quantile(each.to_numpy().astype(float), shares) for each in (real, keys)]
+    assert np.abs(ends[0] - ends[1]).max() < 900_000
+    assert pc.sum(pc.is_in(keys, real)).as_py() < 12, "so many meet by chance"
+    assert made(codec, 700, 10).to_pylist() == keys[700:710].to_pylist()
+    assert TableCodec.from_json(codec.to_json()) == codec
+
+
+def test_no_real_key_is_in_the_codec_and_no_outlier_moves_it_far():
+    real = opened(6000).to_numpy()
+    lone = np.append(real, 99_999_999)
+    knots = [spread(pa.array(each)).derived[0].knots for each in (real, lone)]
+    assert not set(knots[1]) & set(lone.tolist())
+    assert max(knots[1]) < 36_002_500, "those at the end count as the next one"
+    one_group = np.append(real, np.arange(99_999_000, 99_999_000 + 30))
+    assert max(spread(pa.array(one_group)).derived[0].knots) > 90_000_000
+
+
+def test_keys_that_count_up_or_are_few_are_those_of_their_form():
+    for keys in (pa.array(np.arange(6000)), pa.array(np.arange(6000) * 15), opened(200)):
+        (key,) = spread(keys).derived
+        assert key.knots == ()
+
+
+def test_rows_without_a_place_go_on_after_the_last_knot():
+    values = SpreadIntegers([100, 130, 200], pa.int16())
+    keys = values.make(0, 200, 5).to_pylist()
+    assert len(set(keys)) == 200
+    assert all(100 <= key < 200 for key in keys[:60])
+    assert keys[60:] == list(range(200, 340))
+    assert values.capacity == 60 + 2**15 - 200
+    with pytest.raises(DataError, match="type has 32628"):
+        values.make(32_620, 9, 5)
 
 
 def test_made_columns_keep_their_nulls():

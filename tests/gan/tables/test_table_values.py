@@ -11,6 +11,7 @@ from typed_tables import cycle, described, every_cell
 
 from gan.tables.codec import TableCodec
 from gan.tables.columns.habits import learn_habits
+from gan.tables.columns.numeric import Numeric
 
 ROWS = 4000
 
@@ -231,3 +232,42 @@ def test_numbers_of_64_bits_and_single_floats_come_back_from_json_as_they_were()
     cells = codec.encode(table).values
     assert again.decode(cells, None).equals(codec.decode(cells, None))
     np.testing.assert_array_equal(again.encode(table).values, cells)
+
+
+def numeric(values):
+    ends = (None, None)
+    return Numeric.fit("x", pa.array(values), 10, limits=ends, whole=False, months=True)
+
+
+def test_numbers_that_are_months_stay_months():
+    draw = np.random.default_rng(5)
+    months = 1990 * 12 + (draw.beta(3, 1.2, 4000) * 400).astype(np.int64)
+    column = numeric(months // 12 * 100 + months % 12 + 1)
+    cells = column.vocabularies[0].to_numpy()
+    assert ((cells % 100 >= 1) & (cells % 100 <= 12)).all()
+    assert len(np.unique(cells)) > 150
+    assert Numeric.from_json(column.to_json()).to_json() == column.to_json()
+    found = cells[column.encode(pa.table({"x": months // 12 * 100 + months % 12 + 1}))]
+    assert np.mean(found // 100 * 12 + found % 100 - 1 != months) < 0.03
+    one_is_none = np.append(months // 12 * 100 + months % 12 + 1, 199_013)
+    assert numeric(one_is_none).decimals == 0
+
+
+def test_amounts_above_zero_do_not_reach_it():
+    draw = np.random.default_rng(8)
+    areas, small = np.exp(draw.normal(7.5, 0.4, 9000)), 280 + draw.beta(2.5, 1, 20) * 300
+    areas = np.round(np.append(areas, small), -1).astype(np.int64)
+    assert numeric(areas).vocabularies[0].to_numpy().min() > 100
+
+
+def test_a_common_value_near_the_end_makes_no_long_tail():
+    draw = np.random.default_rng(7)
+    owed = -np.round(draw.exponential(300, 60)) - 1
+    bills = np.concatenate([owed, np.zeros(900), np.round(draw.gamma(0.7, 40_000, 6000)) + 1])
+    assert numeric(bills.astype(np.int64)).vocabularies[0].to_numpy().min() > -4_000
+
+
+def test_rows_of_another_kind_at_the_end_have_a_tail_of_their_own():
+    draw = np.random.default_rng(8)
+    paid = np.append(draw.gamma(1, 900, 5000), draw.uniform(8_000, 41_000, 90))
+    assert numeric(np.round(paid, 2)).vocabularies[0].to_numpy().max() < 90_000

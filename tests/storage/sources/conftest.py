@@ -1,6 +1,7 @@
 """Small sources in the forms that people have."""
 
 import io
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from pyarrow import csv
 from storage.sources.config import SourceConfig
 from storage.sources.prepare import prepare
 from storage.sources.prepared import Prepared
+
+sys.path.insert(0, str(Path(__file__).parent))  # looked_for.py, shared by tests of rules
 
 Encode = Callable[..., bytes]
 

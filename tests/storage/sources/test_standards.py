@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pytest
 
 from gan.tables.keys import Texts, form_pattern
+from storage.errors import SourceError
 from storage.records.text_patterns import with_iban, with_luhn
 from storage.sources.config import SourceConfig
 from storage.sources.tables.kinds import infer
@@ -120,3 +121,12 @@ def test_check_digits_stand_where_the_form_says_also_behind_zeros():
     made = Texts(r"\{0}9999\{luhn}").make(0, 50, 7).to_pylist()
     assert all(text.startswith("0") and passes_luhn(text) for text in made)
     assert len({text[-1] for text in made}) > 3
+
+
+@pytest.mark.parametrize("name", ["iban", "spaced"])
+def test_account_numbers_are_keys_with_blanks_too(name):
+    column, odd = pa.array(REAL[name]), pa.array([*REAL[name][1:], "see page 4"])
+    config = SourceConfig(uri="x", label=None)
+    assert infer(pa.table({"account": column}), config, 10).columns[0].kind == "key"
+    with pytest.raises(SourceError, match="free text"):
+        infer(pa.table({"account": odd}), config, 10)

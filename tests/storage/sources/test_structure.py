@@ -5,9 +5,9 @@ from collections import Counter
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from looked_for import ROWS, days, kept, search, seconds
 
 from storage.records.schema import Constraint
 from storage.sources.config import SourceConfig
@@ -15,38 +15,8 @@ from storage.sources.prepare import prepare
 from storage.sources.tables.kinds import infer
 from storage.sources.tables.structure.bands import find_bands
 from storage.sources.tables.structure.columns import TableColumns
-from storage.sources.tables.structure.find import Structure, find_structure
+from storage.sources.tables.structure.find import Structure
 from storage.sources.tables.structure.notes import structure_notes
-
-ROWS = 1500
-
-
-def search(columns: dict, label=None, constraints=(), *, free=True) -> Structure:
-    """Look for rules; beside a column that has none, so that enough is left to learn."""
-    table = pa.table(columns)
-    if free:
-        noise = np.random.default_rng(99).normal(size=len(table))
-        table = table.append_column("free", pa.array(noise))
-    config = SourceConfig(
-        uri="x",
-        label=None,
-        columns=[{"name": n, "text": "pattern"} for n in columns if n == "note"],
-    )
-    kinds = infer(table, config, 10).columns
-    return find_structure(table, kinds, label=label, constraints=constraints, min_group=10)
-
-
-def kept(columns: dict, **options) -> list[tuple[str, tuple[str, ...]]]:
-    found = search(columns, **options)
-    return [(rule.constraint.kind, rule.constraint.columns) for rule in found.kept]
-
-
-def days(numbers):
-    return pa.array(np.asarray(numbers, np.int32), pa.date32())
-
-
-def seconds(numbers):
-    return pa.array(np.asarray(numbers, np.int64) * 1_000_000).cast(pa.timestamp("us"))
 
 
 class Made:
@@ -498,22 +468,6 @@ def test_two_differences_to_one_moment_and_what_a_ratio_is_without_a_divisor():
     assert ("ratio", ("each", "spent", "visits")) not in kept(
         columns | {"each": np.where(visits == 0, draw.integers(0, 2, ROWS), each)}
     )
-
-
-def test_what_no_constraint_can_say_is_named_and_not_kept():
-    draw = np.random.default_rng(2)
-    day = draw.integers(0, 4000, ROWS)
-    moment = days(day)
-    columns = {"invoiced": moment, "due": days(day + 30)}
-    columns |= {"year": pc.year(moment), "weekday": pc.day_of_week(moment, count_from_zero=False)}
-    found = search(columns)
-    assert {rule.why: rule.left_out for rule in found.named} == {
-        "due is a constant time from invoiced in all rows": "no constraint adds a constant time",
-        "year is the year of invoiced in all rows": "no constraint takes a part of a moment",
-        "weekday is the day of the week of invoiced in all rows": "no constraint takes a part of a "
-        "moment",
-    }
-    assert found.kept == ()
 
 
 def test_what_is_said_alike_of_several_columns_is_one_sentence():

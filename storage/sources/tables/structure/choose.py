@@ -146,7 +146,9 @@ def _owned(constraint: Constraint) -> tuple[str, ...]:
 
 def _meaning(constraint: Constraint) -> tuple[str, tuple[str, ...]]:
     """Return what is equal for constraints that say the same; sums do not depend on the order."""
-    if constraint.kind in ("sum", "product", "one_of", "combinations"):
+    if constraint.kind in ("sum", "product", "one_of", "combinations") and not (
+        constraint.rate or constraint.weights
+    ):
         first = constraint.columns[:1] if constraint.kind in ("sum", "product") else ()
         rest = constraint.columns[len(first) :]
         return constraint.kind, (*first, *sorted(rest))

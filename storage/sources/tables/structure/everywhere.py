@@ -24,6 +24,7 @@ from storage.sources.tables.structure.columns import (
     read_quantity,
     seconds_of,
 )
+from storage.sources.tables.structure.parts import off_part
 
 MOST_DECIDED: Final = 1 << 20
 """Combinations of values that are remembered; a rule on more is not kept."""
@@ -70,6 +71,7 @@ class RuleCheck:
             "combinations": self._decides_otherwise,
             "one_of": self._not_one,
             "conditional": self._off_condition,
+            "part": self._off_part,
         }
         kind = self.constraint.kind
         return self._off_formula if kind in _FORMULAS else ways.get(kind)
@@ -149,6 +151,9 @@ class RuleCheck:
         broken_N = (when_N & ~has_N) | (~when_N & has_N & self.constraint.exactly)
         return bool(broken_N.any())
 
+    def _off_part(self, block: pa.Table) -> bool:
+        return bool(off_part(self.constraint, *map(block.column, self.constraint.columns)).any())
+
 
 def _linear(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:
     """Return a weighted sum of columns, and the size of its terms."""
@@ -160,15 +165,18 @@ def _linear(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:
 
 
 def _product(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:
-    parts = [_floats(block, name) for name in constraint.columns[1:]]
-    computed_N: Floats = constraint.scale * np.prod(parts, axis=0)
-    return computed_N, np.abs(computed_N)
+    parts = [_floats(block, name) for name in constraint.factors]
+    if constraint.rate:
+        parts[-1] = 1 + constraint.rate * parts[-1]
+    terms = [constraint.scale * np.prod(parts, axis=0)]
+    terms += [weight * _floats(block, name) for weight, name in constraint.added]
+    return np.sum(terms, axis=0), np.sum(np.abs(terms), axis=0)
 
 
 def _ratio(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:
     over_N, *divisors = (_floats(block, name) for name in constraint.columns[1:])
     computed_N: Floats = constraint.scale * over_N / np.prod(divisors, axis=0)
-    return computed_N, np.abs(computed_N)
+    return computed_N + constraint.offset, np.abs(computed_N) + abs(constraint.offset)
 
 
 def _difference(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:

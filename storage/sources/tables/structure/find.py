@@ -12,6 +12,7 @@ import pyarrow as pa
 from storage.records.schema import Column, Constraint
 from storage.sources.tables.structure import lookups, moments, products
 from storage.sources.tables.structure.bands import find_bands
+from storage.sources.tables.structure.changes import find_changes
 from storage.sources.tables.structure.choose import Chosen, joined, told_by_lookups
 from storage.sources.tables.structure.columns import Mask, TableColumns
 from storage.sources.tables.structure.conditions import find_conditions
@@ -19,9 +20,11 @@ from storage.sources.tables.structure.linear import find_linear, verify_linear
 from storage.sources.tables.structure.lookups import find_lookups
 from storage.sources.tables.structure.moments import find_differences
 from storage.sources.tables.structure.one_of import find_blocks
+from storage.sources.tables.structure.parts import find_parts
+from storage.sources.tables.structure.plus import find_plus
 from storage.sources.tables.structure.products import find_products, find_scaled
+from storage.sources.tables.structure.rates import find_rated
 from storage.sources.tables.structure.rule import FoundRule, derived_columns
-from storage.sources.tables.structure.unsaid import find_unsaid
 
 FEWEST_LEARNT = 2
 """Columns that a generator needs beside what is computed."""
@@ -72,11 +75,15 @@ def find_structure(
     formulas = tuple(_turned(view, rule, made, never) for rule in formulas)
     chosen.take(rule for rule in formulas if rule.constraint.kind == "sum")
     chosen.take(rule for rule in multiplied if rule.constraint.kind == "product")
+    chosen.take(find_rated(view, flags))
     chosen.take(rule for rule in formulas if rule.constraint.kind == "linear")
     chosen.take(_unless_lossy(view, r) for r in multiplied if r.constraint.kind == "ratio")
     chosen.take(_unless_lossy(view, rule) for rule in find_scaled(view, flags))
+    derived = {name for rule in chosen.kept for name in derived_columns(rule.constraint)}
+    chosen.take(find_plus(view, flags, derived))
+    chosen.take(_unless_lossy(view, rule) for rule in find_changes(view, flags, derived))
     chosen.take(find_differences(view, flags))
-    chosen.take(find_unsaid(view, flags))
+    chosen.take(find_parts(view, flags))
     chosen.take(find_bands(view, flags))
     chosen.take(decided)
     chosen.take(find_conditions(view, flags))

@@ -3,9 +3,10 @@
 Both may have a factor, such as 0.01 where a rate is in percent. Each row allows the factors that
 give its value once rounded; the simplest number is taken that all rows allow.
 
-Every product of two or three columns, and every ratio with one divisor or two (one of them twice
-for a square), is tried on one row of the sample, which leaves few, these on the next row, and so
-on; what is left is verified on all rows. The rows are such in which the result is not zero.
+Every product of two or three columns, every square, and every ratio with one divisor or two (one of
+them twice for a square), is tried on one row of the sample, which leaves few, these on the next
+row, and so on; what is left is verified on all rows. The rows are such in which the result is not
+zero.
 
 P columns, C combinations of them, N rows.
 """
@@ -79,9 +80,11 @@ def find_products(columns: TableColumns, skipped: Collection[str]) -> tuple[Foun
         skipped: columns that are not looked at, as other rules tell them.
     """
     rules = []
-    for kind, chosen in candidates(columns, skipped, _left):
+    for kind, chosen in candidates(columns, skipped, remaining):
         result, *inputs = (columns.quantities[name] for name in chosen)
-        given_N = _at_zero(columns, result, computed(kind, inputs), inputs)
+        if kind == "product" and len(set(chosen)) < 3 and not _has_points(columns, inputs):
+            continue
+        given_N = at_zero(columns, result, computed(kind, inputs), inputs)
         support = formula_support(result, given_N, [], inputs)
         if support is not None:
             constraint = Constraint(kind=kind, columns=chosen)
@@ -98,12 +101,12 @@ def find_scaled(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundR
         skipped: columns that are not looked at, as other rules tell them.
     """
     rules = []
-    for kind, chosen in candidates(columns, skipped, _left_scaled):
+    for kind, chosen in candidates(columns, skipped, remaining_scaled):
         result, *inputs = (columns.quantities[name] for name in chosen)
         for scale in _scales(result, computed(kind, inputs), columns.sample_S):
             if not _has_points(columns, inputs):
                 break
-            given_N = _at_zero(columns, result, computed(kind, inputs, scale), inputs)
+            given_N = at_zero(columns, result, computed(kind, inputs, scale), inputs)
             support = formula_support(result, given_N, [], inputs)
             if support is not None:
                 constraint = Constraint(kind=kind, columns=chosen, scale=scale)
@@ -114,7 +117,7 @@ def find_scaled(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundR
 
 
 def _has_points(columns: TableColumns, inputs: Sequence[Quantity]) -> bool:
-    """Whether the inputs have points enough: with a factor, a formula runs through few of any."""
+    """Whether the inputs have points enough: a square, or what has a factor, meets few of any."""
     rows = columns.sample_S
     points = np.unique(np.stack([one.values_N[rows] for one in inputs], axis=1), axis=0)
     return len(points) >= _POINTS * (len(inputs) + 1)
@@ -191,7 +194,9 @@ def _ways(count: int) -> Iterator[Combinations]:
     """Return products of two and three columns, ratios of two and three."""
     places, some = range(count), range(min(count, MOST_OF_THREE))
     twos = np.array(list(combinations(places, 2)), dtype=np.int64)
-    yield _combined(twos[:, 0], twos[:, 1], np.full(len(twos), -1), divides=False)
+    squares = np.repeat(np.arange(count)[:, None], 2, axis=1)
+    products = np.concatenate([twos, squares])
+    yield _combined(products[:, 0], products[:, 1], np.full(len(products), -1), divides=False)
     threes = np.array(list(combinations(some, 3)), dtype=np.int64).reshape(-1, 3)
     yield _combined(*threes.T, divides=False)
     both = np.concatenate([twos, twos[:, ::-1]])
@@ -205,7 +210,7 @@ def _combined(over_C: Ints, first_C: Ints, second_C: Ints, *, divides: bool) -> 
     return Combinations(over_C=over_C, first_C=first_C, second_C=second_C, divides=divides)
 
 
-def _left(
+def remaining(
     result: Quantity, values_S: Floats, sample_SP: Floats, combined: Combinations
 ) -> Iterator[tuple[int, ...]]:
     """Return the combinations that give the result in all probed rows."""
@@ -219,7 +224,7 @@ def _left(
     yield from _used(combined, chosen if probes else chosen[:0])
 
 
-def _left_scaled(
+def remaining_scaled(
     result: Quantity, values_S: Floats, sample_SP: Floats, combined: Combinations
 ) -> Iterator[tuple[int, ...]]:
     """Return the combinations that one factor turns into the result in all probed rows."""
@@ -270,7 +275,7 @@ def computed(kind: Operation, inputs: Sequence[Quantity], scale: float = 1.0) ->
     return np.where(np.isfinite(first), first * scale, np.nan)
 
 
-def _at_zero(
+def at_zero(
     columns: TableColumns, result: Quantity, given_N: Floats, inputs: Sequence[Quantity]
 ) -> Floats:
     """Return what a formula gives; where it divides by zero, the one value that all rows have.
@@ -292,10 +297,11 @@ def _sentence(constraint: Constraint, result: Quantity) -> str:
     else:
         formula = f"{first} divided by {listed_names(others)}"
     factor = "" if constraint.scale == 1 else f"{constraint.scale:.10g} times "
-    return f"{name} is {factor}{formula}{_rounding(result.decimals)}, in all rows"
+    return f"{name} is {factor}{formula}{rounding_words(result.decimals)}, in all rows"
 
 
-def _rounding(decimals: int | None) -> str:
+def rounding_words(decimals: int | None) -> str:
+    """Return how a sentence says that a formula is rounded."""
     if not decimals:
         return "" if decimals is None else ", rounded"
     return f", rounded to {decimals} decimal{'s' if decimals > 1 else ''}"

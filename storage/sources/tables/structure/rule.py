@@ -5,9 +5,13 @@ The sentence of a rule names no value that fewer rows hold than may be shown.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Final, Self
 
 from storage.records.schema import Constraint
+
+_FIRST_DERIVED: Final = frozenset(
+    {"sum", "product", "ratio", "linear", "band", "lookup", "conditional", "part"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +36,7 @@ class FoundRule:
 
 def derived_columns(constraint: Constraint) -> tuple[str, ...]:
     """Return the columns that a constraint decides, wholly or in some rows."""
-    if constraint.kind in ("sum", "product", "ratio", "linear", "band", "lookup", "conditional"):
+    if constraint.kind in _FIRST_DERIVED:
         return constraint.columns[:1]
     if constraint.kind == "difference":
         return constraint.columns[1:2]

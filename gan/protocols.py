@@ -452,8 +452,6 @@ class Assessment:
     """Whether coverage has reached what the gate asks for."""
     gate_rank: float | None = None
     """By the gate's measures alone, where `rank` is by something that not every preset has."""
-    noise: float = 0.0
-    """What other draws of the same generator change in `rank`."""
 
     @property
     def shared_rank(self) -> float:

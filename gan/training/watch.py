@@ -44,11 +44,7 @@ def is_finite(state: TrainState) -> bool:
 
 
 def choose(state: TrainState, assessment: Assessment | None) -> None:
-    """Keep the average as the best snapshot when it is; without assessment the last one is best.
-
-    At the end of the budget, where the learning rate has fallen, it is also kept when only chance
-    tells it from the best.
-    """
+    """Keep the average as the best snapshot when it is; without assessment the last one is best."""
     progress = state.progress
     if assessment is None:
         state.keep_best(None)
@@ -59,8 +55,7 @@ def choose(state: TrainState, assessment: Assessment | None) -> None:
     copied = reference is not None and assessment.copies > COPIES_RISE * reference
     progress.copies_ticks = progress.copies_ticks + 1 if copied else 0
     usable = math.isfinite(assessment.rank) and not copied
-    margin = assessment.noise if is_spent(state.config, progress.spent) else 0.0
-    if usable and (progress.best_rank is None or assessment.rank < progress.best_rank + margin):
+    if usable and (progress.best_rank is None or assessment.rank < progress.best_rank):
         state.keep_best(assessment.rank)
 
 

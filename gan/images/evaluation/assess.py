@@ -52,9 +52,6 @@ TOLD = 500
 CAP = 1000
 """Most validation records compared at a tick."""
 HALVES = 20
-NOISE = 0.1
-"""What a rank changes by chance: by as many images as a tick draws, one generator of clothes was
-ranked five times with a standard deviation of .08."""
 EXACT_COPIES_RANK = 10.0
 """Added to the rank when samples equal training records more often than validation ones, per record
 held: the gate compares the two, and blocks what chance does not explain."""
@@ -119,7 +116,6 @@ class ValidationAssess:
             rank=rank(worse, self.nominal, self.passes),
             copies=max(worse["copies_share"], self.nominal),
             full_coverage=worse["coverage_ratio"] >= FULL_COVERAGE,
-            noise=NOISE,
         )
 
     def _told_apart(self, fakes: Encoded) -> float:

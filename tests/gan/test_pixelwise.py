@@ -14,7 +14,7 @@ from gan.images.networks.layers import initialise
 from gan.images.networks.logistics import Logistics
 from gan.images.networks.pixelwise import Pixelwise, code_count
 from gan.images.networks.shapes import DrawnShapes, ShapeMixture
-from gan.images.networks.texture import BRIGHTEST, ShapedImages, Texture
+from gan.images.networks.texture import BRIGHTEST, NUMBERS, Texture
 from gan.randomness import numpy_stream, stream
 
 SIDE = 8
@@ -38,16 +38,22 @@ def built(codec, rows, units=24):
     """Return an untrained network, with every weight drawn from a seed."""
     groups = max(len(codec.classes), 1)
     size = MixtureSize(code_count(codec, rows), gaussians=2, rows_per_gaussian=40)
-    network = Pixelwise(codec, ShapeMixture(codec, groups, size), units)
+    network = Pixelwise(codec, ShapeMixture(codec, groups, size, NUMBERS), units)
     initialise(network, stream(0, "weights"))
     return network
 
 
 def fitted(network, images, labels):
-    """Fit shapes, then all that needs no step."""
-    network.shapes.fit_components(images)
-    network.shapes.fit(network.shapes.encode(images), labels, numpy_stream(0, "shapes"))
-    network.fit(images, labels, stream(0, "fit"))
+    """Fit all that needs no step."""
+    network.fit(images, stream(0, "fit"))
+    described = network.describe(images, stream(0, "ties"))
+    network.shapes.fit(described, labels, numpy_stream(0, "shapes"))
+
+
+def seen_from_afar(network, images, labels):
+    """Return what is known of real images, as a mixture would draw it."""
+    parts = network.describe(images).tensor_split([network.shapes.size.components], dim=1)
+    return DrawnShapes(*parts, labels)
 
 
 @pytest.mark.parametrize(("height", "width"), [(8, 8), (9, 13), (28, 28), (16, 32)])
@@ -92,6 +98,20 @@ def test_chances_of_all_values_sum_to_one(levels):
     assert float(chance_V.min()) > 0
 
 
+def test_what_is_drawn_is_surer_than_what_is_learnt():
+    share_M, centre_M, scale_M = torch.tensor([[2.0, 0.0], [-0.5, 0.5], [-3.0, -3.0]])[:, None]
+    learnt = Logistics(share_M, centre_M, scale_M)
+    chance_N = (torch.arange(2_000) + 0.5) / 2_000
+    drawn, plain = (
+        Logistics(*(part.expand(2_000, -1) for part in each)).quantile(chance_N)
+        for each in (learnt.surer(), learnt)
+    )
+    rare = [float((values > 0).float().mean()) for values in (drawn, plain)]
+    assert rare == pytest.approx([1 / (1 + math.exp(2.3)), 1 / (1 + math.exp(2.0))], abs=0.005)
+    common = [float(values[values < 0].std()) for values in (drawn, plain)]
+    assert common[0] / common[1] == pytest.approx(0.85, abs=0.02)
+
+
 def test_training_learns_stripes_and_draws_them_by_class():
     codec, images, labels = stripes(400)
     network = built(codec, len(images))
@@ -115,7 +135,7 @@ def test_training_learns_stripes_and_draws_them_by_class():
 
     z_NZ = torch.randn(64, network.numbers, generator=numbers)
     with torch.no_grad():
-        drawn = network(z_NZ, DrawnShapes(network.shapes.encode(unseen[:64]), unseen_labels[:64]))
+        drawn = network(z_NZ, seen_from_afar(network, unseen[:64], unseen_labels[:64]))
     rough_N = (drawn[:, 0, 1:] - drawn[:, 0, :-1]).abs().mean((1, 2))
     real_N = (unseen[:64, 0, 1:] - unseen[:64, 0, :-1]).abs().mean((1, 2))
     for label in (STRIPED, PLAIN):
@@ -134,7 +154,7 @@ def test_drawn_values_are_those_that_images_have():
     z_NZ = torch.randn(8, network.numbers, generator=stream(1, "z"))
     group_N = torch.zeros(8, dtype=torch.long)
     with torch.no_grad():
-        shapes = DrawnShapes(network.shapes.encode(images[:8]), group_N)
+        shapes = seen_from_afar(network, images[:8], group_N)
         drawn, again = (network(z_NZ, shapes) for _ in range(2))
     assert torch.equal(drawn, again)
     assert set(((drawn + 1) * 127.5).round().long().unique().tolist()) <= {0, 85, 170, 255}
@@ -146,18 +166,18 @@ def test_the_value_that_most_images_share_is_drawn_as_often():
     images = torch.rand(400, 1, 8, 8, generator=numbers) - 0.5
     white_N = torch.arange(400) % 4 > 0
     images[white_N, 0, 3, 3] = 1.0
-    codes_NK, group_N = torch.randn(400, 2, generator=numbers), torch.zeros(400, dtype=torch.long)
-    texture = Texture(2, 1)
+    texture = Texture()
     texture.start()
-    real = ShapedImages(images, torch.zeros_like(images), codes_NK, group_N)
-    texture.measure(real, numbers)
-    seen_NT = texture(images, real.shapes_RCHW)
-    normal_NT = torch.randn(seen_NT.shape, generator=numbers)
-    drawn_NT = texture.draw(normal_NT, codes_NK, group_N)
+    texture.measure(images, torch.zeros_like(images))
+    seen_NT = texture(images, torch.zeros_like(images))
+    spread_NT = texture(images, torch.zeros_like(images), numbers)
+    drawn_NT = texture.settle(torch.randn(seen_NT.shape, generator=numbers))
     shared = seen_NT[white_N][0, BRIGHTEST]
     assert bool((seen_NT[white_N, BRIGHTEST] == shared).all())
     assert float((drawn_NT[:, BRIGHTEST] == shared).float().mean()) == pytest.approx(0.75, abs=0.08)
     torch.testing.assert_close(drawn_NT.std(0), seen_NT.std(0), atol=0.15, rtol=0)
+    assert len(spread_NT[white_N, BRIGHTEST].unique()) > 100, "at random, as a Gaussian needs them"
+    torch.testing.assert_close(texture.settle(spread_NT), seen_NT, atol=1e-3, rtol=0)
 
 
 def test_the_largest_value_is_the_one_that_the_texture_says():

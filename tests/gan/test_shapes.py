@@ -15,20 +15,27 @@ K = 10
 
 
 def shape_mixture(codes, labels, *, groups=2, labelled=True, rows_per_gaussian=40):
-    """Return a mixture fitted on codes."""
+    """Return a mixture fitted on codes; the last of them is an image's texture."""
     classes = tuple(range(groups)) if labelled else ()
     codec = ImageCodec(height=8, width=8, channels=1, classes=classes)
-    shapes = ShapeMixture(codec, groups, MixtureSize(codes.shape[1], 4, rows_per_gaussian))
+    size = MixtureSize(codes.shape[1] - 1, 4, rows_per_gaussian)
+    shapes = ShapeMixture(codec, groups, size, texture=1)
     initialise(shapes, stream(0, "weights"))
     rng = numpy_stream(0, "shapes")
     shapes.fit(torch.from_numpy(codes).float(), torch.from_numpy(labels), rng)
     return shapes
 
 
-def drawn(shapes, labels_N):
+def draw(shapes, labels_N):
     numbers = stream(1, "draw")
-    normal_NK = torch.randn(len(labels_N), shapes.size.components, generator=numbers)
-    return shapes(torch.randn(len(labels_N), generator=numbers), normal_NK, labels_N)
+    normal_ND = torch.randn(len(labels_N), shapes.numbers, generator=numbers)
+    return shapes(torch.randn(len(labels_N), generator=numbers), normal_ND, labels_N)
+
+
+def drawn(shapes, labels_N):
+    """Return codes with the texture beside them."""
+    made = draw(shapes, labels_N)
+    return torch.cat([made.codes_NK, made.texture_NT], dim=1)
 
 
 def test_draws_vary_as_real_shapes_of_their_class_do():
@@ -38,7 +45,7 @@ def test_draws_vary_as_real_shapes_of_their_class_do():
     codes = np.stack([mixed[label] @ rng.normal(size=K) + 2 * label for label in labels])
     shapes = shape_mixture(codes, labels)
     for label in (0, 1):
-        own = drawn(shapes, torch.full((4_000,), label)).codes_NK.numpy()
+        own = drawn(shapes, torch.full((4_000,), label)).numpy()
         real = codes[labels == label]
         np.testing.assert_allclose(own.mean(0), real.mean(0), atol=0.15)
         np.testing.assert_allclose(own.std(0), real.std(0), rtol=0.1)
@@ -51,7 +58,7 @@ def test_a_class_of_few_images_varies_as_others_do_where_it_shows_nothing():
     labels = np.array([0] * 400 + [1] * 6)
     codes = rng.normal(size=(406, K)) * np.linspace(2, 0.5, K)
     shapes = shape_mixture(codes, labels)
-    few = drawn(shapes, torch.ones(2_000, dtype=torch.long)).codes_NK
+    few = drawn(shapes, torch.ones(2_000, dtype=torch.long))
     variances = np.linalg.eigvalsh(np.cov(few.numpy().T))
     assert variances.min() > 0.1 * 0.5**2, "six images lie in five dimensions of ten"
 
@@ -60,7 +67,7 @@ def test_no_gaussian_stands_for_an_outlier():
     rng = np.random.default_rng(2)
     codes = np.concatenate([rng.normal(size=(200, 3)), [[60.0, 0, 0]]])
     shapes = shape_mixture(codes, np.zeros(201, dtype=np.int64), groups=1)
-    assert float(shapes.centre_GMK.abs().max()) < 10
+    assert float(shapes.centre_GMD.abs().max()) < 10
 
 
 def test_images_without_classes_are_of_clusters_by_their_shares():
@@ -68,9 +75,34 @@ def test_images_without_classes_are_of_clusters_by_their_shares():
     centres = np.where(np.arange(400) % 4 > 0, 5.0, -5.0)
     codes = rng.normal(size=(400, 3)) + centres[:, None]
     shapes = shape_mixture(codes, np.zeros(400, dtype=np.int64), labelled=False)
-    made = drawn(shapes, torch.zeros(4_000, dtype=torch.long))
-    assert float((made.codes_NK[:, 0] > 0).float().mean()) == pytest.approx(0.75, abs=0.03)
-    assert torch.equal(shapes.group(made.codes_NK, made.group_N), made.group_N)
+    made = draw(shapes, torch.zeros(4_000, dtype=torch.long))
+    described_ND = torch.cat([made.codes_NK, made.texture_NT], dim=1)
+    assert float((described_ND[:, 0] > 0).float().mean()) == pytest.approx(0.75, abs=0.03)
+    assert torch.equal(shapes.group(described_ND, made.group_N), made.group_N)
+
+
+def test_a_texture_goes_with_the_shapes_that_have_it():
+    """Not in a line: the shapes in the middle are rough, those on either side are not."""
+    rng = np.random.default_rng(4)
+    side_R = rng.choice([-4.0, 0.0, 4.0], 900)
+    rough_R = np.where(side_R == 0, 2.0, -2.0)
+    codes = rng.normal(size=(900, 3)) * 0.3 + np.stack([side_R, 0 * side_R, rough_R], axis=1)
+    shapes = shape_mixture(codes, np.zeros(900, dtype=np.int64), groups=1)
+    made = drawn(shapes, torch.zeros(2_000, dtype=torch.long))
+    is_rough_N = made[:, 2] > 0
+    assert float((is_rough_N == (made[:, 0].abs() < 2)).float().mean()) > 0.98
+
+
+def test_codes_depend_on_the_first_numbers_of_a_latent_alone():
+    rng = np.random.default_rng(5)
+    shapes = shape_mixture(rng.normal(size=(200, 4)), np.arange(200) % 2)
+    choice_N, labels_N = torch.zeros(5), torch.arange(5) % 2
+    normal_ND = torch.randn(5, shapes.numbers, generator=stream(2, "latent"))
+    other_ND = normal_ND.clone()
+    other_ND[:, shapes.size.components :] += 1
+    one, other = (shapes(choice_N, each, labels_N) for each in (normal_ND, other_ND))
+    torch.testing.assert_close(one.codes_NK, other.codes_NK)
+    assert not torch.equal(one.texture_NT, other.texture_NT)
 
 
 @pytest.mark.parametrize("labelled", [True, False])

@@ -13,6 +13,7 @@ from torch import Tensor
 from gan.config import ResolvedConfig
 from gan.images.codec import ImageCodec
 from gan.images.mixture import MixtureSize
+from gan.images.networks import texture
 from gan.images.networks.layers import Initialisable
 from gan.images.networks.pixelwise import Pixelwise
 from gan.images.networks.shapes import (
@@ -26,7 +27,7 @@ from gan.randomness import numpy_stream
 from gan.randomness import stream as stream_of
 
 AT_ONCE = 1_000
-"""Images that are encoded at once."""
+"""Images that are described at once."""
 
 
 class AutoregressiveGenerator(Generator, Initialisable):
@@ -44,9 +45,9 @@ class AutoregressiveGenerator(Generator, Initialisable):
             gaussians=int(network["gaussians"]),
             rows_per_gaussian=int(network["rows_per_gaussian"]),
         )
-        shapes = ShapeMixture(codec, groups, size)
+        shapes = ShapeMixture(codec, groups, size, texture.NUMBERS)
         self.pixelwise = Pixelwise(codec, shapes, int(network["width"]))
-        self.described = 1 + size.components
+        self.described, self.drawn = 1 + size.components, 1 + shapes.numbers
 
     @property
     def shapes(self) -> ShapeMixture:
@@ -56,13 +57,11 @@ class AutoregressiveGenerator(Generator, Initialisable):
     def forward(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
         """Return `images_NCHW`."""
         with torch.no_grad():
-            images_NCHW: Tensor = self.pixelwise(
-                z_NZ[:, self.described :], self._drawn(z_NZ, labels_N)
-            )
+            images_NCHW: Tensor = self.pixelwise(z_NZ[:, self.drawn :], self._drawn(z_NZ, labels_N))
         return images_NCHW
 
     def _drawn(self, z_NZ: Tensor, labels_N: Tensor) -> DrawnShapes:
-        drawn: DrawnShapes = self.shapes(z_NZ[:, 0], z_NZ[:, 1 : self.described], labels_N)
+        drawn: DrawnShapes = self.shapes(z_NZ[:, 0], z_NZ[:, 1 : self.drawn], labels_N)
         return drawn
 
     def first_features(self, z_NZ: Tensor, labels_N: Tensor) -> Tensor:
@@ -71,37 +70,22 @@ class AutoregressiveGenerator(Generator, Initialisable):
 
     def loss(self, samples: Tensor, labels_N: Tensor, stream: torch.Generator) -> Tensor:
         """Return the mean nats of images whose shapes are known."""
-        group_N = self.shapes.group(self.shapes.encode(samples), labels_N)
-        return self.pixelwise.loss(samples, group_N, stream)
+        return self.pixelwise.loss(samples, labels_N, stream)
 
     @torch.no_grad()
     def fit(self, encoded: Encoded, seed: int) -> None:
-        """Fit shapes, and what needs no step of what draws pixels."""
-        rng = numpy_stream(seed, "pixels")
+        """Fit what needs no step of what draws pixels, then how shapes are distributed."""
+        rng, stream = numpy_stream(seed, "pixels"), stream_of(seed, "pixels")
         rows = rng.permutation(len(encoded.values))[:MIXED_ROWS]
         device = self.shapes.mean_F.device
-        parts = np.array_split(rows[FITTED_ROWS:], len(rows) // AT_ONCE + 1)
-        images = self._samples(encoded, rows[:FITTED_ROWS]).to(device)
-        self.shapes.fit_components(images)
-        codes_RK = torch.cat(
+        self.pixelwise.fit(self._samples(encoded, rows[:FITTED_ROWS]).to(device), stream)
+        described_RD = torch.cat(
             [
-                self.shapes.encode(images),
-                *(self.shapes.encode(self._samples(encoded, part).to(device)) for part in parts),
+                self.pixelwise.describe(self._samples(encoded, part).to(device), stream)
+                for part in np.array_split(rows, len(rows) // AT_ONCE + 1)
             ]
         )
-        labels_R = torch.from_numpy(encoded.labels_N[rows]).to(device)
-        self.shapes.fit(codes_RK, labels_R, rng)
-        group_R = torch.cat(
-            [
-                self.shapes.group(*part)
-                for part in zip(
-                    codes_RK[: len(images)].split(AT_ONCE),
-                    labels_R[: len(images)].split(AT_ONCE),
-                    strict=True,
-                )
-            ]
-        )
-        self.pixelwise.fit(images, group_R, stream_of(seed, "pixels"))
+        self.shapes.fit(described_RD, torch.from_numpy(encoded.labels_N[rows]).to(device), rng)
 
     def _samples(
         self, encoded: Encoded, rows: np.ndarray[tuple[int], np.dtype[np.int64]]

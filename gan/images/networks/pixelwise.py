@@ -1,8 +1,9 @@
 """Images drawn pixel by pixel, for their grain: shapes are given, every value has a distribution.
 
-The shapes of an image are its first principal components (see `shapes`) and a few numbers of its
-texture. Given these and what is drawn already, a value follows a mixture of logistic distributions,
-discretised to the values that images have (Salimans et al., "PixelCNN++", ICLR 2017, section 2.1).
+The shapes of an image are its first principal components and a few numbers of its texture (see
+`shapes`). Given these and what is drawn already, a value follows a mixture of logistic
+distributions, discretised to the values that images have (Salimans et al., "PixelCNN++", ICLR 2017,
+section 2.1).
 Pixels are drawn coarse to fine (see `lattice`); training looks at some pixels of each image.
 
 Shapes: N images, C channels, H height, W width, P pixels, F values of an image, L lattices, S
@@ -22,7 +23,7 @@ from gan.images.networks.lattice import lattices
 from gan.images.networks.layers import Initialisable
 from gan.images.networks.logistics import LatticeNetworks
 from gan.images.networks.shapes import DrawnShapes, ShapeMixture
-from gan.images.networks.texture import COLOURS, ShapedImages, Texture
+from gan.images.networks.texture import COLOURS, Texture
 
 LOOKED_AT = 8
 """Pixels of an image that a step learns from, of each lattice."""
@@ -74,7 +75,7 @@ class Pixelwise(Initialisable):
         codes, groups = shapes.size.components, shapes.groups
         for name in ("lower_B", "upper_B", "nearest_B"):
             self.register_buffer(name, torch.zeros(256))
-        self.texture = Texture(codes, groups)
+        self.texture = Texture()
         with torch.device("cpu"):  # indexes are no weights
             self.lattices = lattices(codec.height, codec.width)
             self.order_P = torch.cat([each.pixel_Q for each in self.lattices])
@@ -93,17 +94,27 @@ class Pixelwise(Initialisable):
     @property
     def numbers(self) -> int:
         """How many normal numbers a draw takes."""
-        return texture.NUMBERS + math.prod(self.size)
+        return math.prod(self.size)
+
+    def describe(self, images_NCHW: Tensor, stream: torch.Generator | None = None) -> Tensor:
+        """Return what is known of images from afar, `described_ND`: codes and textures.
+
+        Args:
+            images_NCHW: in [-1, 1].
+            stream: see `Texture`.
+        """
+        codes_NK = self.shapes.encode(images_NCHW)
+        texture_NT = self.texture(images_NCHW, self.shapes.decode(codes_NK), stream)
+        return torch.cat([codes_NK, texture_NT], dim=1)
 
     def _shapes(self, codes_NK: Tensor, texture_NT: Tensor, level_N1: Tensor) -> Shapes:
         known_NX = torch.cat([codes_NK, texture_NT, level_N1], dim=1)
         return Shapes(self.shapes.decode(codes_NK).flatten(2), known_NX)
 
-    def forward(self, normal_NZ: Tensor, drawn: DrawnShapes) -> Tensor:
+    def forward(self, normal_NF: Tensor, drawn: DrawnShapes) -> Tensor:
         """Return images of these shapes, `images_NCHW`: values that images have."""
-        normal_NT, normal_NF = normal_NZ.tensor_split([texture.NUMBERS], dim=1)
-        codes_NK, group_N = drawn
-        texture_NT = self.texture.draw(normal_NT, codes_NK, group_N)
+        codes_NK, drawn_NT, group_N = drawn
+        texture_NT = self.texture.settle(drawn_NT)
         level_N1 = codes_NK.new_full((len(codes_NK), 1), TRUSTED_NOISE)
         shapes = self._shapes(codes_NK, texture_NT, level_N1)
         chance_NCP = torch.special.ndtr(normal_NF).unflatten(1, (self.size[0], -1))
@@ -121,7 +132,7 @@ class Pixelwise(Initialisable):
                 pixel = self.networks.pixel(window_NV, place_NU, index)
                 for channel in range(self.size[0]):
                     logistics = self.networks.value(pixel, channel, drawn_NCP[:, :, at], index)
-                    value_N = logistics.quantile(chance_NCP[:, channel, at])
+                    value_N = logistics.surer().quantile(chance_NCP[:, channel, at])
                     drawn_NCP[:, channel, at] = self.nearest_B[_bytes(value_N)]
                 brightest_N = brightest_N.maximum(drawn_NCP[:, :COLOURS, at].amax(1))
         asked_N = self.texture.numbers(texture_NT)[:, texture.BRIGHTEST]
@@ -135,11 +146,13 @@ class Pixelwise(Initialisable):
         colours = (images_NCHW[:, :COLOURS] - BLACK) * gain_N[:, None, None, None] + BLACK
         return torch.cat([self.nearest_B[_bytes(colours)], images_NCHW[:, COLOURS:]], dim=1)
 
-    def loss(self, images_NCHW: Tensor, group_N: Tensor, stream: torch.Generator) -> Tensor:
+    def loss(self, images_NCHW: Tensor, labels_N: Tensor, stream: torch.Generator) -> Tensor:
         """Return the mean nats per image, estimated at some of its pixels."""
         with torch.no_grad():
-            codes_NK = self.shapes.encode(images_NCHW)
-            texture_NT = self.texture(images_NCHW, self.shapes.decode(codes_NK))
+            described_ND = self.describe(images_NCHW)
+            group_N = self.shapes.group(described_ND, labels_N)
+            components = [self.shapes.size.components]
+            codes_NK, texture_NT = described_ND.tensor_split(components, dim=1)
             level_N1 = MOST_NOISE * torch.rand(len(codes_NK), 1, generator=stream)
             noise_NK = level_N1 * torch.randn(codes_NK.shape, generator=stream)
             level_N1, noise_NK = level_N1.to(codes_NK), noise_NK.to(codes_NK)
@@ -196,12 +209,11 @@ class Pixelwise(Initialisable):
         self.nearest_B.copy_(levels[nearest_B] / 127.5 - 1)
 
     @torch.no_grad()
-    def fit(self, images_RCHW: Tensor, group_R: Tensor, stream: torch.Generator) -> None:
-        """Learn textures and the linear predictions of all lattices; shapes are fitted already."""
-        codes_RK = self.shapes.encode(images_RCHW)
-        shapes_RCHW = self.shapes.decode(codes_RK)
-        real = ShapedImages(images_RCHW, shapes_RCHW, codes_RK, group_R)
-        self.texture.measure(real, stream)
+    def fit(self, images_RCHW: Tensor, stream: torch.Generator) -> None:
+        """Learn components, textures and the linear predictions of all lattices."""
+        self.shapes.fit_components(images_RCHW)
+        shapes_RCHW = self.shapes.decode(self.shapes.encode(images_RCHW))
+        self.texture.measure(images_RCHW, shapes_RCHW)
         each = math.ceil(FITTED_PIXELS / len(images_RCHW))
         looked = self._look(shapes_RCHW.flatten(2), images_RCHW, each, stream)
         for lattice in range(len(self.lattices)):

@@ -1,13 +1,11 @@
-"""How rough an image is, as a few numbers: drawn anew for an image whose shapes are known.
+"""How rough an image is, as a few numbers, drawn together with its shapes (see `shapes`).
 
 Whether a garment is smooth or patterned is one property of the whole image. What draws pixels one
 by one must be told of it, or every image gets the texture of the average one.
 
-Shapes: N images, C channels, H height, W width, K codes of an image's shapes, T numbers of its
-texture, Q knots of a distribution, G groups.
+Shapes: N images, C channels, H height, W width, T numbers of an image's texture, Q knots of a
+distribution.
 """
-
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,31 +23,33 @@ FAINT = 0.16
 """How near to black a value counts as faint: what shades off at edges."""
 COLOURS = 3
 """Channels beyond these are no colours."""
-RIDGE = 20.0
-"""Images' worth of no dependence on an image's shapes."""
-SHARED_ROWS = 50.0
-"""Images' worth of all groups' spread that each group's is drawn towards."""
 
 
 class Texture(nn.Module):
-    """Describes textures by normal scores, and draws them as they depend on shapes and group."""
+    """Describes textures by normal scores."""
 
     knots_TQ: Tensor
-    weight_KT: Tensor
-    mean_GT: Tensor
-    factor_GTT: Tensor
 
-    def __init__(self, codes: int, groups: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.register_buffer("knots_TQ", torch.zeros(NUMBERS, KNOTS))
-        self.register_buffer("weight_KT", torch.zeros(codes, NUMBERS))
-        self.register_buffer("mean_GT", torch.zeros(groups, NUMBERS))
-        self.register_buffer("factor_GTT", torch.zeros(groups, NUMBERS, NUMBERS))
 
-    def forward(self, images_NCHW: Tensor, shapes_NCHW: Tensor) -> Tensor:
-        """Return the normal scores of images' textures, `texture_NT`."""
+    def forward(
+        self, images_NCHW: Tensor, shapes_NCHW: Tensor, stream: torch.Generator | None = None
+    ) -> Tensor:
+        """Return the normal scores of images' textures, `texture_NT`.
+
+        Args:
+            images_NCHW: whose textures these are.
+            shapes_NCHW: what their codes stand for.
+            stream: with it numbers that many images share have scores at random, as a mixture of
+                Gaussians needs them; else one score each.
+        """
         numbers_TN = _numbers(images_NCHW, shapes_NCHW).T.contiguous()
-        texture_NT: Tensor = torch.special.ndtri(self._ranks(numbers_TN, 0.5)).T
+        within: Tensor | float = 0.5
+        if stream is not None:
+            within = torch.rand(numbers_TN.shape, generator=stream).to(numbers_TN)
+        texture_NT: Tensor = torch.special.ndtri(self._ranks(numbers_TN, within)).T
         return texture_NT
 
     def _ranks(self, numbers_TN: Tensor, within: Tensor | float) -> Tensor:
@@ -71,10 +71,8 @@ class Texture(nn.Module):
         equal_TN = first_TN + within * (end_TN - 1 - first_TN)
         return (torch.where(end_TN > first_TN, equal_TN, between_TN) + 0.5) / KNOTS
 
-    def draw(self, normal_NT: Tensor, codes_NK: Tensor, group_N: Tensor) -> Tensor:
-        """Return textures as images of these shapes and groups have them."""
-        own_NT = (self.factor_GTT[group_N] @ normal_NT[:, :, None])[:, :, 0]
-        drawn_NT = codes_NK @ self.weight_KT + self.mean_GT[group_N] + own_NT
+    def settle(self, drawn_NT: Tensor) -> Tensor:
+        """Return the scores that images have in place of those that were drawn."""
         numbers_TN = self.numbers(drawn_NT).T.contiguous()
         texture_NT: Tensor = torch.special.ndtri(self._ranks(numbers_TN, 0.5)).T
         return texture_NT
@@ -92,47 +90,12 @@ class Texture(nn.Module):
     def start(self) -> None:
         """Know nothing, until it is measured."""
         self.knots_TQ.copy_(torch.linspace(0, 1, KNOTS).expand(NUMBERS, -1))
-        self.weight_KT.zero_()
-        self.mean_GT.zero_()
-        self.factor_GTT.zero_()
 
-    def measure(self, real: "ShapedImages", stream: torch.Generator) -> None:
-        """Learn how textures are distributed, and how they depend on shapes and group."""
-        numbers_RT = _numbers(real.images_RCHW, real.shapes_RCHW)
+    def measure(self, images_RCHW: Tensor, shapes_RCHW: Tensor) -> None:
+        """Learn how the numbers are distributed over real images, given what their codes show."""
+        numbers_RT = _numbers(images_RCHW, shapes_RCHW)
         ranks_Q = (torch.arange(KNOTS) + 0.5) / KNOTS
         self.knots_TQ.copy_(numbers_RT.quantile(ranks_Q.to(numbers_RT), dim=0).T)
-        within_TR = torch.rand(numbers_RT.T.shape, generator=stream).to(numbers_RT)
-        ranks_TR = self._ranks(numbers_RT.T.contiguous(), within_TR)
-        texture_RT = torch.special.ndtri(ranks_TR).T.double()
-        codes_RK, G = real.codes_RK.double(), len(self.mean_GT)
-        within_RT, within_RK = (
-            values - _means(values, real.group_R, G)[real.group_R]
-            for values in (texture_RT, codes_RK)
-        )
-        gram_KK = within_RK.T @ within_RK + RIDGE * torch.eye(codes_RK.shape[1]).to(within_RK)
-        weight_KT = torch.linalg.solve(gram_KK, within_RK.T @ within_RT)
-        left_RT = texture_RT - codes_RK @ weight_KT
-        mean_GT = _means(left_RT, real.group_R, G)
-        left_RT = left_RT - mean_GT[real.group_R]
-        self.weight_KT.copy_(weight_KT)
-        self.mean_GT.copy_(mean_GT)
-        everyone_TT = left_RT.T @ left_RT / len(left_RT)
-        for group in range(G):
-            own_RT = left_RT[real.group_R == group]
-            n = len(own_RT) + SHARED_ROWS
-            own_TT = (own_RT.T @ own_RT + SHARED_ROWS * everyone_TT) / n
-            own_TT = own_TT + LEAST * torch.eye(NUMBERS).to(own_TT)
-            self.factor_GTT[group] = torch.linalg.cholesky(own_TT)
-
-
-class ShapedImages(NamedTuple):
-    """Real images with what is known of their shapes."""
-
-    images_RCHW: Tensor
-    shapes_RCHW: Tensor
-    """What their codes stand for."""
-    codes_RK: Tensor
-    group_R: Tensor
 
 
 def _numbers(images_NCHW: Tensor, shapes_NCHW: Tensor) -> Tensor:
@@ -167,10 +130,3 @@ def _numbers(images_NCHW: Tensor, shapes_NCHW: Tensor) -> Tensor:
         for rank in (0.5, 0.75)
     ]
     return torch.stack([*means, *shares, *typical], dim=1)
-
-
-def _means(values_RX: Tensor, group_R: Tensor, groups: int) -> Tensor:
-    """Return the mean of every group; of one without images that of all."""
-    sums_GX = values_RX.new_zeros(groups, values_RX.shape[1]).index_add(0, group_R, values_RX)
-    counts_G1 = torch.bincount(group_R, minlength=groups)[:, None]
-    return torch.where(counts_G1 > 0, sums_GX / counts_G1.clamp_min(1), values_RX.mean(0))

@@ -33,7 +33,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))  # lenient.py and patience.py, shared by tests
 from lenient import LENIENT
-from patience import wait
+from patience import PatientTransport, wait
 
 from flows.cli.app import execute
 
@@ -225,32 +225,6 @@ STARTUP_S = 400
 RUN_S = 600
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 """A crashed run is none of them: it starts again by itself."""
-BUSY_S = 150
-SAME_AGAIN = ("/filter", "/flows/", "/deployments/")
-"""What is posted here is a question, or finds what is there already."""
-
-
-class PatientTransport(httpx.HTTPTransport):
-    """Asks again while SQLite is busy, as Prefect's own client does and a person would.
-
-    Where asking twice changes no more than once, also after a busy server gave no answer in time.
-    """
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        last_s = time.monotonic() + BUSY_S
-        while True:
-            try:
-                answer = super().handle_request(request)
-            except httpx.ReadTimeout:
-                asked_again = request.method == "GET" or request.url.path.endswith(SAME_AGAIN)
-                if not asked_again or time.monotonic() > last_s:
-                    raise
-                continue
-            busy = answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
-            if not busy or time.monotonic() > last_s:
-                return answer
-            answer.close()
-            time.sleep(1)
 
 
 @dataclass(frozen=True)

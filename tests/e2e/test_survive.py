@@ -164,7 +164,9 @@ def pieces(finished, make_up, tmp_path_factory):
         **ENVIRONMENT_DEFAULTS,
     }
     place = type(finished.place)(folder, {"PREFECT_API_URL": cockpit.api})
-    with httpx.Client(base_url=cockpit.api, timeout=30) as client:
+    with httpx.Client(
+        base_url=cockpit.api, timeout=30, transport=patience.PatientTransport()
+    ) as client:
         found = Pieces(
             make_up(place, client, (), None), cockpit, os.environ | said | {"OMP_NUM_THREADS": "1"}
         )

@@ -67,11 +67,15 @@ def test_digits_are_tuned_through_a_kill_and_by_two_processes(place):
     assert [process.returncode for process in both] == [0, 0], said
     found = [json.loads(out) for out, _ in said]
     assert found[0]["trials"] == found[1]["trials"]
-    assert sum(one["made"] for one in found) == 4 - len(before)
+    ended = found[0]["trials"]
+    assert sum(one["made"] for one in found) == len(ended) - len(before)
     assert all(path.read_bytes() == data for path, data in before.items())
-    assert trials(place) == [f"{number:08d}.json" for number in range(1, 5)]
-    assert {one["state"] for one in found[0]["trials"]} <= {"complete", "pruned"}
-    assert all(one["samples_seen"] > 0 and one["cpu_s"] >= 1 for one in found[0]["trials"])
+    assert trials(place) == [f"{number:08d}.json" for number in range(1, len(ended) + 1)]
+    trained = [
+        one for one in ended if one["state"] != "refused"
+    ]  # settings that do not go together
+    assert [one["state"] in {"complete", "pruned"} for one in trained] == [True] * 4
+    assert all(one["samples_seen"] > 0 and one["cpu_s"] >= 1 for one in trained)
     assert not list(place.glob(".ganmill/tuning/*/*/")), "no training is left behind"
 
     again = start(place, "--json")

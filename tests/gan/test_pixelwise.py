@@ -98,13 +98,13 @@ def test_chances_of_all_values_sum_to_one(levels):
     assert float(chance_V.min()) > 0
 
 
-def test_what_is_drawn_is_surer_than_what_is_learnt():
+def test_values_are_drawn_at_a_lower_temperature_than_they_were_learnt():
     share_M, centre_M, scale_M = torch.tensor([[2.0, 0.0], [-0.5, 0.5], [-3.0, -3.0]])[:, None]
     learnt = Logistics(share_M, centre_M, scale_M)
     chance_N = (torch.arange(2_000) + 0.5) / 2_000
     drawn, plain = (
         Logistics(*(part.expand(2_000, -1) for part in each)).quantile(chance_N)
-        for each in (learnt.surer(), learnt)
+        for each in (learnt.at_low_temperature(), learnt)
     )
     rare = [float((values > 0).float().mean()) for values in (drawn, plain)]
     assert rare == pytest.approx([1 / (1 + math.exp(2.3)), 1 / (1 + math.exp(2.0))], abs=0.005)

@@ -24,8 +24,8 @@ RIDGE = 10.0
 """Pixels' worth of no linear dependence."""
 NARROWEST, WIDEST = -7.0, 2.0
 """Logarithms of the scale of a logistic distribution, of values in [-1, 1]."""
-SURER, NARROWER = 1.15, 0.85
-"""Of what is drawn: factors of the logits of shares, and of scales. What a network of some minutes
+SHARE_POWER, SCALE_FACTOR = 1.15, 0.85
+"""The temperature at which values are drawn, of shares and of scales: what a network of minutes
 does not know it spreads over all values, and where all pixels are drawn so that is grain."""
 LEAST_ERROR = 1e-3
 SURELY = 1e-5
@@ -49,10 +49,10 @@ class Logistics(NamedTuple):
         )
         return (self.share_M.softmax(-1) * (above_M - below_M)).sum(-1)
 
-    def surer(self) -> "Logistics":
+    def at_low_temperature(self) -> "Logistics":
         """Return the distributions that values are drawn from."""
-        scale_M = self.scale_M + math.log(NARROWER)
-        return Logistics(SURER * self.share_M, self.centre_M, scale_M)
+        scale_M = self.scale_M + math.log(SCALE_FACTOR)
+        return Logistics(SHARE_POWER * self.share_M, self.centre_M, scale_M)
 
     def quantile(self, chance_N: Tensor) -> Tensor:
         """Return values of one uniform number each: it chooses a logistic, its rest the place."""

@@ -132,7 +132,7 @@ class Pixelwise(Initialisable):
                 pixel = self.networks.pixel(window_NV, place_NU, index)
                 for channel in range(self.size[0]):
                     logistics = self.networks.value(pixel, channel, drawn_NCP[:, :, at], index)
-                    value_N = logistics.surer().quantile(chance_NCP[:, channel, at])
+                    value_N = logistics.at_low_temperature().quantile(chance_NCP[:, channel, at])
                     drawn_NCP[:, channel, at] = self.nearest_B[_bytes(value_N)]
                 brightest_N = brightest_N.maximum(drawn_NCP[:, :COLOURS, at].amax(1))
         asked_N = self.texture.numbers(texture_NT)[:, texture.BRIGHTEST]

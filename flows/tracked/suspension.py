@@ -16,7 +16,8 @@ def suspend_flow_run(
 ) -> NoReturn:
     """Suspend the flow run in hand until a form is answered; its process ends.
 
-    The form is there before the run is suspended, so that whoever sees the question can answer it.
+    The form is there before the run is suspended, so that whoever sees the question can answer it;
+    from 3.9 on Prefect takes it for that of an earlier attempt and deletes it, so it is put again.
 
     Args:
         run: id of the flow run in hand.
@@ -35,6 +36,8 @@ def suspend_flow_run(
     wait_for_input.save(keys, flow_run_id=run)
     with get_client(sync_client=True) as client:
         accepted = propose_state_sync(client, state, flow_run_id=run)
+        if not client.filter_flow_run_input(run, keys["schema"], limit=1, exclude_keys=set()):
+            wait_for_input.save(keys, flow_run_id=run)
     if not accepted.is_paused():
         msg = f"Prefect answers {accepted.name} to a run that asks for a person's decision"
         raise RuntimeError(msg)

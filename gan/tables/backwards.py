@@ -29,7 +29,7 @@ from gan.tables.columns.relative import RelativeNumeric
 from gan.tables.columns.rounding import WAYS, as_floats
 from gan.tables.columns.values import LARGEST, Modelled, from_units, plain, to_units
 from gan.tables.constraints import violations
-from storage.records.parts import MOMENTS, part_values
+from storage.records.moment_parts import MOMENTS, part_values
 from storage.records.schema import Constraint
 
 if TYPE_CHECKING:

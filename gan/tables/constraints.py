@@ -18,10 +18,11 @@ import pyarrow.compute as pc
 from gan.errors import DataError
 from gan.tables.columns.arithmetic import compute, learn_rounding
 from gan.tables.columns.moment_part import off_part
-from gan.tables.columns.moments import by_day, days
+from gan.tables.columns.moments import by_day
 from gan.tables.columns.rules import NUMERIC, describe
 from gan.tables.columns.texts import equals, read_values
 from gan.tables.columns.values import plain
+from storage.records.moment_parts import days
 from storage.records.schema import Constraint, read_table_metadata
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from gan.tables.columns.moments import days
 from gan.tables.columns.values import plain
+from storage.records.moment_parts import days
 
 Array = np.ndarray[Any, Any]
 

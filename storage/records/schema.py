@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from storage.records.parts import LEVELS as PART_LEVELS
-from storage.records.parts import Part
+from storage.records.moment_parts import LEVELS as PART_LEVELS
+from storage.records.moment_parts import Part
 
 KEY: Final = b"ganmill-table"
 SCHEMA: Final = "ganmill-table/1"

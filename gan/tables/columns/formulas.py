@@ -21,7 +21,6 @@ from gan.tables.columns.derived import RuleColumn, read_shown
 from gan.tables.columns.moments import (
     UNIT_SECONDS,
     by_day,
-    days,
     finest,
     from_instants,
     instants,
@@ -30,6 +29,7 @@ from gan.tables.columns.moments import (
 from gan.tables.columns.rounding import Rounding, as_floats
 from gan.tables.columns.rules import describe
 from gan.tables.columns.values import parse_type
+from storage.records.moment_parts import days
 from storage.records.schema import Constraint
 
 Array = np.ndarray[Any, Any]

@@ -9,27 +9,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from storage.records.moment_parts import DAY_S, PER_SECOND, days
+
 Array = np.ndarray[Any, Any]
 
-PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-UNIT_SECONDS = {"days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
+UNIT_SECONDS = {"days": DAY_S, "hours": 3600, "minutes": 60, "seconds": 1}
 """Unit of a difference → its seconds."""
-DAY = UNIT_SECONDS["days"]
 
 
 def by_day(one: Any, other: Any) -> bool:
     """Say whether columns of two types are compared by whole days: one of dates, one of moments."""
     types = one, other
     return any(map(pa.types.is_date, types)) and any(map(pa.types.is_timestamp, types))
-
-
-def days(column: Any) -> Any:
-    """Return dates and timestamps as dates, in the column's own zone."""
-    if pa.types.is_timestamp(column.type) and column.type.tz:
-        column = pc.local_timestamp(column)
-    if pa.types.is_timestamp(column.type):
-        column = pc.floor_temporal(column, unit="day")
-    return column.cast(pa.date32(), safe=False)
 
 
 def finest(*kinds: Any) -> int:
@@ -48,7 +39,7 @@ def instants(column: Any, per_second: int) -> tuple[Array, Array]:
     valid_N = column.is_valid().to_numpy(zero_copy_only=False)
     if pa.types.is_date(column.type):
         numbers = column.cast(pa.date32(), safe=False).cast(pa.int32()).cast(pa.int64())
-        factor = DAY * per_second
+        factor = DAY_S * per_second
     else:
         numbers, factor = column.cast(pa.int64()), per_second // PER_SECOND[column.type.unit]
     counts_N: Array = pc.fill_null(numbers, 0).to_numpy(zero_copy_only=False) * factor
@@ -59,7 +50,7 @@ def from_instants(counts_N: Array, per_second: int, kind: Any) -> Any:
     """Return counts as an Arrow array of a type of dates or timestamps; what is finer is cut."""
     if pa.types.is_date(kind):
         return (
-            pa.array(counts_N // (DAY * per_second)).cast(pa.int32()).view(pa.date32()).cast(kind)
+            pa.array(counts_N // (DAY_S * per_second)).cast(pa.int32()).view(pa.date32()).cast(kind)
         )
     return pa.array(counts_N // (per_second // PER_SECOND[kind.unit])).view(kind)
 
@@ -80,4 +71,4 @@ def seconds_between(later: Any, earlier: Any) -> tuple[Array, Array]:
 
 def resolution(kind: Any) -> float:
     """Return the seconds between neighbouring values of a type of dates or timestamps."""
-    return DAY if pa.types.is_date(kind) else 1 / PER_SECOND[kind.unit]
+    return DAY_S if pa.types.is_date(kind) else 1 / PER_SECOND[kind.unit]

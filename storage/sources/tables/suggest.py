@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from storage.records.moment_parts import days
 from storage.records.schema import Column, Constraint
 from storage.sources.tables.standards import EMAIL, SSN, is_card, is_iban
 from storage.sources.tables.text_patterns import words_of_name
@@ -103,7 +104,7 @@ def _inequalities(table: pa.Table, kinds: Mapping[str, str]) -> list[Suggestion]
         names = [name for name, kind in kinds.items() if kind in family][:_MOST_COLUMNS]
         values = {name: _numbers(table.column(name)) for name in names}
         moments = "date" in family
-        by_day = {name: _days(table.column(name)) for name in names} if moments else {}
+        by_day = {name: _numbers(days(table.column(name))) for name in names} if moments else {}
         for low, high in itertools.permutations(names, 2):
             hinted = _hinted(low, high)
             mixed = moments and kinds[low] != kinds[high]
@@ -198,14 +199,6 @@ def _numbers(column: pa.ChunkedArray) -> NDArray[np.float64]:
         column = pc.cast(column, pa.int64())
     values: NDArray[np.float64] = pc.cast(column, pa.float64(), safe=False).to_numpy()
     return values
-
-
-def _days(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    """Return the days of moments in their own zone; NaN for what is missing."""
-    if pa.types.is_timestamp(column.type):
-        local = pc.local_timestamp(column) if column.type.tz else column
-        column = pc.floor_temporal(local, unit="day")
-    return _numbers(pc.cast(column, pa.date32()))
 
 
 def _suggestion(kind: Any, columns: tuple[str, ...], why: str) -> Suggestion:

@@ -16,7 +16,7 @@ from storage.sources.config import SourceConfig
 from storage.sources.prepare import prepare
 from storage.sources.prepared import Prepared
 
-sys.path.insert(0, str(Path(__file__).parent))  # looked_for.py, shared by tests of rules
+sys.path.insert(0, str(Path(__file__).parent))  # rule_search.py, shared by tests of rules
 
 Encode = Callable[..., bytes]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from looked_for import ROWS, days, kept, search, seconds
+from rule_search import ROWS, days, kept, search, seconds
 
 from storage.records.schema import Constraint
 from storage.sources.config import SourceConfig

@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from looked_for import ROWS, days, kept, search, seconds
+from rule_search import ROWS, days, kept, search, seconds
 
-from storage.records.parts import NUMBERS, part_numbers, part_values
+from storage.records.moment_parts import NUMBERS, part_numbers, part_values
 from storage.records.schema import Constraint
 from storage.sources.tables.structure.everywhere import RuleCheck
 

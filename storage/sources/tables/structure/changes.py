@@ -43,9 +43,7 @@ def find_changes(
     names = [name for name in columns.quantities if name not in skipped][:MOST_COLUMNS]
     if len(names) < 3:
         return ()
-    pairs = np.array(list(permutations(range(len(names)), 2)), dtype=np.int64)
-    none = np.full(len(pairs), -1)
-    ratios = Combinations(over_C=pairs[:, 0], first_C=pairs[:, 1], second_C=none, divides=True)
+    ratios = Combinations.of_two(permutations(range(len(names)), 2), divides=True)
     rows = columns.sample_S
     sample_SP = np.stack([columns.quantities[name].values_N[rows] for name in names], axis=1)
     found = []

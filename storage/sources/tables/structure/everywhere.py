@@ -24,7 +24,7 @@ from storage.sources.tables.structure.columns import (
     read_quantity,
     seconds_of,
 )
-from storage.sources.tables.structure.parts import off_part
+from storage.sources.tables.structure.moment_parts import off_part
 
 MOST_DECIDED: Final = 1 << 20
 """Combinations of values that are remembered; a rule on more is not kept."""

@@ -18,10 +18,10 @@ from storage.sources.tables.structure.columns import Mask, TableColumns
 from storage.sources.tables.structure.conditions import find_conditions
 from storage.sources.tables.structure.linear import find_linear, verify_linear
 from storage.sources.tables.structure.lookups import find_lookups
+from storage.sources.tables.structure.moment_parts import find_parts
 from storage.sources.tables.structure.moments import find_differences
 from storage.sources.tables.structure.one_of import find_blocks
-from storage.sources.tables.structure.parts import find_parts
-from storage.sources.tables.structure.plus import find_plus
+from storage.sources.tables.structure.product_sums import find_product_sums
 from storage.sources.tables.structure.products import find_products, find_scaled
 from storage.sources.tables.structure.rates import find_rated
 from storage.sources.tables.structure.rule import FoundRule, derived_columns
@@ -80,7 +80,7 @@ def find_structure(
     chosen.take(_unless_lossy(view, r) for r in multiplied if r.constraint.kind == "ratio")
     chosen.take(_unless_lossy(view, rule) for rule in find_scaled(view, flags))
     derived = {name for rule in chosen.kept for name in derived_columns(rule.constraint)}
-    chosen.take(find_plus(view, flags, derived))
+    chosen.take(find_product_sums(view, flags, derived))
     chosen.take(_unless_lossy(view, rule) for rule in find_changes(view, flags, derived))
     chosen.take(find_differences(view, flags))
     chosen.take(find_parts(view, flags))

@@ -60,6 +60,14 @@ class Combinations:
             given_C: Floats = top_C / factor_C if self.divides else top_C * factor_C
         return given_C
 
+    @classmethod
+    def of_two(cls, pairs: Iterable[tuple[int, int]], *, divides: bool) -> Self:
+        """Return the products, or ratios, of pairs of columns."""
+        over_C, first_C = np.array(list(pairs), dtype=np.int64).T
+        return cls(
+            over_C=over_C, first_C=first_C, second_C=np.full_like(over_C, -1), divides=divides
+        )
+
     def without(self, place: int) -> Self:
         """Return those that do not use a column."""
         used_C = (self.over_C == place) | (self.first_C == place) | (self.second_C == place)

@@ -22,7 +22,7 @@ MOST_COLUMNS: Final = 30
 _FEWEST_VALUES: Final = 10
 
 
-def find_plus(
+def find_product_sums(
     columns: TableColumns, skipped: Collection[str], derived: Collection[str]
 ) -> tuple[FoundRule, ...]:
     """Return products of two columns plus or minus a third.
@@ -37,9 +37,7 @@ def find_plus(
     names = [name for name in columns.quantities if name not in skipped][:MOST_COLUMNS]
     if len(names) < 4:
         return ()
-    pairs = np.array(list(combinations(range(len(names)), 2)), dtype=np.int64)
-    none = np.full(len(pairs), -1)
-    products = Combinations(over_C=pairs[:, 0], first_C=pairs[:, 1], second_C=none, divides=False)
+    products = Combinations.of_two(combinations(range(len(names)), 2), divides=False)
     rows = columns.sample_S
     sample_SP = np.stack([columns.quantities[name].values_N[rows] for name in names], axis=1)
     found = list[FoundRule]()

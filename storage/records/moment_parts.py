@@ -53,8 +53,19 @@ NUMBERS: Final[Mapping[Part, Callable[[Any], Any]]] = {
 }
 """Part that is a number → from Arrow moments to it."""
 DAY_S: Final = 86_400
+PER_SECOND: Final[Mapping[str, int]] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+"""Arrow's unit of a timestamp → how many are a second."""
 OF_TIMES: Final = frozenset({"hour", "minute"})
 """Parts that dates have not."""
+
+
+def days(moments: Any) -> Any:
+    """Return Arrow dates and timestamps as dates, in the column's own zone."""
+    if pa.types.is_timestamp(moments.type) and moments.type.tz:
+        moments = pc.local_timestamp(moments)
+    if pa.types.is_timestamp(moments.type):
+        moments = pc.floor_temporal(moments, unit="day")
+    return moments.cast(pa.date32(), safe=False)
 
 
 def part_numbers(moments: Any, part: Part) -> NDArray[np.float64]:
@@ -93,7 +104,7 @@ def part_values(
         msg = f"a {part} is no {kind}"
         raise pa.ArrowInvalid(msg)
     if part in MOMENTS:
-        return _moved(_days(moments) if part == "day" else moments, offset, kind)
+        return _moved(days(moments) if part == "day" else moments, offset, kind)
     numbers_N = part_numbers(moments, part) + offset
     known_N = ~np.isnan(numbers_N)
     whole_N = np.where(known_N, numbers_N, 0).astype(np.int64)
@@ -106,21 +117,11 @@ def part_values(
 def _moved(moments: Any, seconds: float, kind: Any) -> Any:
     """Return moments so many seconds later, as dates or timestamps; what is finer is cut."""
     if pa.types.is_date(kind):
-        numbers = _days(moments).cast(pa.int32())
-        days = pa.scalar(round(seconds / DAY_S), pa.int32())
-        return pc.add(numbers, days).cast(pa.date32()).cast(kind)
+        numbers = days(moments).cast(pa.int32())
+        moved = pa.scalar(round(seconds / DAY_S), pa.int32())
+        return pc.add(numbers, moved).cast(pa.date32()).cast(kind)
     numbers = moments.cast(kind, safe=False).cast(pa.int64())
-    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit]
-    return pc.add(numbers, pa.scalar(round(seconds * per_second), pa.int64())).cast(kind)
-
-
-def _days(moments: Any) -> Any:
-    """Return dates and timestamps as dates, in the column's own zone."""
-    if pa.types.is_timestamp(moments.type) and moments.type.tz:
-        moments = pc.local_timestamp(moments)
-    if pa.types.is_timestamp(moments.type):
-        moments = pc.floor_temporal(moments, unit="day")
-    return moments.cast(pa.date32(), safe=False)
+    return pc.add(numbers, pa.scalar(round(seconds * PER_SECOND[kind.unit]), pa.int64())).cast(kind)
 
 
 def _digits(moments: Any, *takes: Callable[[Any], Any]) -> Any:

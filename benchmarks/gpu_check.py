@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from gan.codecs import Codec
 from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
 from gan.device import (
     Execution,
@@ -37,7 +38,7 @@ from gan.device import (
 from gan.errors import ConfigError, Interrupted
 from gan.images.codec import ImageCodec, read_images, write_images
 from gan.modalities import load_modality
-from gan.protocols import Codec, Hooks
+from gan.protocols import Hooks
 from gan.randomness import stream
 from gan.sample import Sampler
 from gan.snapshot import load_snapshot

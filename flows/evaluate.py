@@ -297,8 +297,8 @@ class Evaluator:
 
     def _measure(self, version: str, snapshot_digest: str) -> Measurement:
         """Synthesize from a generator and measure it against the holdout."""
+        from gan.codecs import losses_of
         from gan.device import choose_device
-        from gan.protocols import losses_of
         from gan.randomness import derive
         from gan.report import ReportInputs
 

@@ -12,8 +12,8 @@ from storage.records.modalities import words_of
 from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
+    from gan.codecs import Codec
     from gan.config import ResolvedConfig
-    from gan.protocols import Codec
     from gan.training.timing import StepRate
 
 SHORT, HOPELESS = 3.0, 10.0
@@ -141,7 +141,7 @@ def _warning(
 
 
 def _remedies(pace: "StepRate", codec: "Codec", factor: float, budget: str) -> str:
-    from gan.protocols import ShrinkableCodec
+    from gan.codecs import ShrinkableCodec
 
     ways = [] if pace.device == "cuda" else ["use a GPU"]
     smaller = codec.smaller(factor) if isinstance(codec, ShrinkableCodec) else None

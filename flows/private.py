@@ -26,7 +26,7 @@ from storage.stores.interface import put_or_agree, read_agreed
 
 if TYPE_CHECKING:
     from gan.accounting import Counting
-    from gan.protocols import Codec
+    from gan.codecs import Codec
 
 
 NO_STRUCTURE = (

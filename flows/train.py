@@ -44,8 +44,9 @@ from storage.records.durable import hold_lock
 from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
+    from gan.codecs import Codec
     from gan.config import ResolvedConfig
-    from gan.protocols import Assess, Codec
+    from gan.protocols import Assess
     from gan.report import Event
     from gan.training.result import TrainResult
 

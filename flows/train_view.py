@@ -13,8 +13,9 @@ from storage.records.schema import class_title
 from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
+    from gan.codecs import Codec
     from gan.config import ResolvedConfig
-    from gan.protocols import Beat, Codec, Frame, Tick
+    from gan.protocols import Beat, Frame, Tick
     from gan.training.event_file import EventFile
     from gan.training.result import TrainResult
 

@@ -22,8 +22,8 @@ from storage.records.modalities import words_of
 from storage.sources.prepared import Prepared
 
 if TYPE_CHECKING:
+    from gan.codecs import Codec
     from gan.config import ResolvedConfig
-    from gan.protocols import Codec
 
 TUNING_VERSION: Final = 2
 """Raised when the same study would try or measure otherwise."""

@@ -18,13 +18,14 @@ import torch
 
 from gan.accounting import Counting, check_installed, plan_counting
 from gan.bounds import MetricEntry
+from gan.codecs import Codec
 from gan.config import GeneratorConfig, ResolvedConfig, TrainingConfig
 from gan.errors import ConfigError, DataError
 from gan.evaluation.foresight import Foresight, foresee
 from gan.evaluation.published_copies import CopyCounter, Hashes
 from gan.gate import GateConfig, in_force
 from gan.lift.task import DownstreamTask
-from gan.protocols import Assess, Codec, Frame, Networks, PresetEntry
+from gan.protocols import Assess, Frame, Networks, PresetEntry
 from gan.report import BarGroup, CurveGroup, Evaluation, Figure, ReportInputs
 from gan.targets import check_until
 from gan.teacher import Teacher

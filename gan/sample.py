@@ -23,11 +23,12 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from gan.codecs import Codec, ConditionalCodec, Repaired, ShardRequest
 from gan.config import ALGORITHM_VERSION, ResolvedConfig
 from gan.device import find_device
 from gan.errors import ConfigError, OutdatedError, SnapshotError
 from gan.modalities import load_modality
-from gan.protocols import Codec, ConditionalCodec, Draw, Generator, Repaired, ShardRequest
+from gan.protocols import Draw, Generator
 from gan.randomness import stream
 from gan.selection import (
     LEAST_SHARE,

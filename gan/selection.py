@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from gan.codecs import ConditionalCodec
 from gan.errors import ConfigError
-from gan.protocols import ConditionalCodec
 from storage.records.schema import Condition
 
 Values = np.ndarray[Any, Any]

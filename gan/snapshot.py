@@ -22,10 +22,10 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from gan.codecs import Codec
 from gan.config import ResolvedConfig
 from gan.errors import ConfigError, SnapshotError
 from gan.modalities import load_modality
-from gan.protocols import Codec
 from storage.records.durable import replace_file, write_file
 
 SCHEMA = "ganmill-snapshot/1"

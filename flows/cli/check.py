@@ -192,7 +192,7 @@ def training_notes(
     if find_spec("torch") is None:
         text = 'what `auto` picks for the training is known with pip install "ganmill[jobs]"'
         return (text,), (), None
-    from gan.protocols import losses_of
+    from gan.codecs import losses_of
     from gan.sample import check_request
 
     codec, resolved = fit_and_resolve(recipe, prepared)

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from gan.codecs import Encoded
 from gan.errors import DataError, SnapshotError
-from gan.protocols import Encoded
 from storage.records.schema import Label
 
 IMAGE = "image"

@@ -19,10 +19,11 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from gan.codecs import Codec, Encoded
 from gan.config import ResolvedConfig
 from gan.device import find_device
 from gan.metrics.auc import auc
-from gan.protocols import Codec, Discriminator, Encoded, Pairs
+from gan.protocols import Discriminator, Pairs
 from gan.randomness import numpy_stream, stream
 from gan.report import Figure
 from gan.training.checkpoint import Checkpoints

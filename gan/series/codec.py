@@ -24,8 +24,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from torch import Tensor
 
+from gan.codecs import Encoded
 from gan.errors import DataError, SnapshotError
-from gan.protocols import Encoded
 from gan.series.columns.clock import Clock
 from gan.series.columns.evidence import find_relations, with_uses
 from gan.series.columns.fit import FittedVariables, as_gap, fit_variables, require_series

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from gan.codecs import CodeStrata, Repaired, Resample, ShardRequest
 from gan.errors import ConfigError
-from gan.protocols import CodeStrata, Repaired, Resample, ShardRequest
 from gan.tables.codec import TableCodec
 from storage.records.schema import Condition
 from storage.records.series import SeriesMetadata
@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 
 
 class ConditionsOnEntities:
-    """The part of a codec that conditions ask; see `gan.protocols.ConditionalCodec`."""
+    """The part of a codec that conditions ask; see `gan.codecs.ConditionalCodec`."""
 
     whole: TableCodec
     """Of what is known of whole entities."""

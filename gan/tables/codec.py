@@ -12,8 +12,8 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
+from gan.codecs import Repaired, Resample, ShardRequest
 from gan.errors import ConfigError, SnapshotError
-from gan.protocols import Repaired, Resample, ShardRequest
 from gan.tables.chains import Chains
 from gan.tables.columns.calendar import CalendarNumeric, find_calendars
 from gan.tables.columns.derived import Constant, Key, Sum

@@ -23,8 +23,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gan.codecs import Repaired, Resample, ShardRequest
 from gan.errors import ConfigError
-from gan.protocols import Repaired, Resample, ShardRequest
 from gan.tables.chains import AllowedValues, Chains
 from gan.tables.columns.derived import DerivedColumn, RuleColumn, Sum
 from gan.tables.columns.discrete_rules import Conditional

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pyarrow as pa
 
+from gan.codecs import ShardRequest
 from gan.errors import ConfigError
-from gan.protocols import ShardRequest
 from gan.tables.columns.rules import describe
 from gan.tables.constraints import combination_ids
 from storage.records.schema import Constraint

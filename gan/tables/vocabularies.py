@@ -25,8 +25,8 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from gan.codecs import CodeStrata, Encoded
 from gan.errors import ConfigError, DataError
-from gan.protocols import CodeStrata, Encoded
 from gan.tables.columns.derived import DerivedColumn, Key
 from gan.tables.columns.discrete_rules import Conditional
 from gan.tables.columns.label_order import label_groups

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from gan.codecs import Codec, Encoded
 from gan.config import ResolvedConfig
 from gan.device import DeviceContext
 from gan.errors import DataError
-from gan.protocols import Codec, Encoded
 from gan.randomness import stream
 from gan.training import ranks
 from gan.training.state import Progress

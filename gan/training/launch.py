@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from gan.codecs import Codec
 from gan.config import ResolvedConfig
 from gan.errors import RankLostError, SmallerPartsError
-from gan.protocols import Beat, Codec, Frame, Hooks, Tick
+from gan.protocols import Beat, Frame, Hooks, Tick
 from gan.report import Event
 from gan.training import orders
 from gan.training.orders import Order

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from gan.codecs import Codec
 from gan.config import ResolvedConfig
 from gan.device import find_device, memory_trouble
-from gan.protocols import Codec, Hooks
+from gan.protocols import Hooks
 from gan.sample import average_sampler
 from gan.training import ranks, watch
 from gan.training.batches import Batches

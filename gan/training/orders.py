@@ -23,10 +23,11 @@ import numpy as np
 import pyarrow as pa
 
 from gan import errors
+from gan.codecs import Codec
 from gan.config import ResolvedConfig
 from gan.errors import GanError, SmallerPartsError
 from gan.modalities import load_modality
-from gan.protocols import Codec, Curve, Frame, Hooks
+from gan.protocols import Curve, Frame, Hooks
 from gan.report import Event
 from gan.training.result import TrainResult
 from gan.training.strip import Filmstrip

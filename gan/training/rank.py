@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from gan.codecs import Codec
 from gan.config import ResolvedConfig
 from gan.errors import GanError, Interrupted
 from gan.modalities import load_modality
-from gan.protocols import Assess, Assessment, Codec, Frame, Hooks, SampleFn
+from gan.protocols import Assess, Assessment, Frame, Hooks, SampleFn
 from gan.training import orders, ranks
 from gan.training.loop import train
 from gan.training.orders import Order

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from gan.codecs import Codec, Encoded
 from gan.config import ResolvedConfig
 from gan.device import DeviceContext
 from gan.modalities import load_modality
-from gan.protocols import Codec, Encoded
 from gan.randomness import stream
 from gan.report import Event
 from gan.training import ranks

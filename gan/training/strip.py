@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan.codecs import Codec
 from gan.config import ResolvedConfig
 from gan.modalities import load_modality
-from gan.protocols import Codec, Frame, Generator
+from gan.protocols import Frame, Generator
 from gan.randomness import stream
 from gan.sample import device_of, fixed_latents
 from gan.training.state import TrainState

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from gan.codecs import Codec
 from gan.config import ResolvedConfig
 from gan.device import DeviceContext, find_device, memory_trouble
 from gan.errors import MemoryLimitError
-from gan.protocols import Codec
 from gan.training.batches import Batches
 from gan.training.objectives import Objective, phases
 from gan.training.state import TrainState

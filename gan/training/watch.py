@@ -14,11 +14,12 @@ from typing import Any, NoReturn
 
 import torch
 
+from gan.codecs import Encoded
 from gan.config import ResolvedConfig
 from gan.device import memory_trouble
 from gan.errors import Interrupted, MemoryLimitError
 from gan.modalities import load_modality
-from gan.protocols import Assess, Assessment, Beat, Curve, Encoded, Hooks, Tick
+from gan.protocols import Assess, Assessment, Beat, Curve, Hooks, Tick
 from gan.sample import average_sampler
 from gan.targets import reached
 from gan.training import ranks

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from gan.codecs import Encoded
 from gan.config import TrainingConfig
 from gan.device import find_device
 from gan.presets import ChosenPreset, complete
-from gan.protocols import Discriminator, Encoded, Generator
+from gan.protocols import Discriminator, Generator
 from gan.randomness import stream
 from gan.training.batches import Batches
 from gan.training.objectives import Adversarial

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import convolve
 
+from gan.codecs import Encoded
 from gan.images.evaluation.c2st import (
     by_what,
     c2st,
@@ -15,7 +16,6 @@ from gan.images.evaluation.c2st import (
 from gan.images.evaluation.plain_statistics import plain_statistics
 from gan.images.evaluation.usefulness import ImageUsefulness
 from gan.metrics.auc import auc
-from gan.protocols import Encoded
 from tests.ladder.faults import FAULTS
 from tests.ladder.scenes import draw_scenes
 

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from gan.codecs import Encoded
 from gan.errors import DataError, SnapshotError
-from gan.protocols import Encoded
 
 
 @dataclass(frozen=True, kw_only=True)

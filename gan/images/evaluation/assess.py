@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from gan.codecs import Codec, Encoded
 from gan.device import one_thread
 from gan.evaluation.resampling import compare_sets
 from gan.images.codec import ImageCodec
@@ -37,7 +38,7 @@ from gan.metrics.copies import (
 from gan.metrics.neighbours import nearest_distances
 from gan.metrics.pool import FeaturePool, make_pool, measure_closeness, measure_coverage
 from gan.modalities import check_rows
-from gan.protocols import Assessment, Codec, Encoded, SampleFn
+from gan.protocols import Assessment, SampleFn
 from gan.randomness import derive, numpy_stream
 from storage.records.schema import ClassCounts
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from gan.codecs import Codec, Encoded
 from gan.device import one_thread
 from gan.images.codec import ImageCodec
 from gan.images.evaluation.c2st import c2st, real_side
@@ -33,7 +34,6 @@ from gan.images.evaluation.perceptual import (
 )
 from gan.images.evaluation.usefulness import ImageUsefulness
 from gan.modalities import Options, Splits, check_candidate
-from gan.protocols import Codec, Encoded
 from gan.randomness import derive, numpy_stream
 from gan.report import AS_MADE, Evaluation, Measured
 from storage.records.schema import ClassCounts

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from gan.codecs import Codec, Encoded
 from gan.evaluation.exact_copies import Chance, exact_copies, find_chance
 from gan.metrics.copies import record_digests, repeated
 from gan.metrics.equality import count_equals
 from gan.modalities import Splits
-from gan.protocols import Codec, Encoded
 from gan.report import Ceiling, Fact, Measured, Metric
 
 Array = np.ndarray[Any, Any]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gan.codecs import Encoded
 from gan.evaluation.resampling import (
     Calibration,
     Real,
@@ -31,7 +32,6 @@ from gan.metrics.copies import nominal_share
 from gan.metrics.intervals import spread_interval, wilson
 from gan.metrics.neighbours import nearest_distances
 from gan.metrics.pool import KINDS, FeaturePool, make_pool, measure, measure_coverage
-from gan.protocols import Encoded
 from gan.randomness import numpy_stream
 from gan.report import Measured, Metric
 from storage.records.schema import Label

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from gan.codecs import Encoded
 from gan.evaluation.resampling import summarise
 from gan.images.evaluation.learner import LearnerInputs, learn, logits
 from gan.images.pixels import floats
 from gan.metrics.intervals import LEVELS, wilson
-from gan.protocols import Encoded
 from gan.randomness import numpy_stream
 from gan.report import Ceiling, Measured, Metric
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from gan.codecs import Encoded
 from gan.device import one_thread
 from gan.images.evaluation.evaluate import PerceptualReference
 from gan.images.evaluation.facts import thin
 from gan.images.evaluation.perceptual import TRAIN_ROWS
 from gan.images.figures.sheets import sheet_figure
 from gan.metrics.neighbours import smallest
-from gan.protocols import Encoded
 from gan.randomness import numpy_stream
 from gan.report import Figure, ReportInputs
 from storage.records.schema import class_title

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan.codecs import Encoded
 from gan.config import ResolvedConfig
 from gan.images.codec import ImageCodec
 from gan.images.mixture import MixtureSize
@@ -22,7 +23,7 @@ from gan.images.networks.shapes import (
     DrawnShapes,
     ShapeMixture,
 )
-from gan.protocols import Encoded, Generator, Networks
+from gan.protocols import Generator, Networks
 from gan.randomness import numpy_stream
 from gan.randomness import stream as stream_of
 

@@ -17,13 +17,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from gan.codecs import Encoded
 from gan.config import ResolvedConfig
 from gan.device import exact_products
 from gan.images.codec import ImageCodec
 from gan.images.networks.layers import Initialisable
 from gan.images.networks.mixture import GaussianIndex, MixtureGenerator
 from gan.images.networks.unet import UNet
-from gan.protocols import Encoded, Generator
+from gan.protocols import Generator
 
 FITTED, DENOISED, REFINED = 0, 1, 2
 """What makes images: the mixture alone, the steps that denoise, and what a generator adds."""

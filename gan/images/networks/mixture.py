@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from gan.codecs import Encoded
 from gan.config import ResolvedConfig
 from gan.device import one_thread_everywhere
 from gan.images.codec import ImageCodec
@@ -30,7 +31,7 @@ from gan.images.mixture import (
 )
 from gan.images.networks.grain import Grain
 from gan.images.networks.layers import Initialisable
-from gan.protocols import Encoded, Generator, Networks
+from gan.protocols import Generator, Networks
 from gan.randomness import numpy_stream
 
 LARGEST_SIDE = 32

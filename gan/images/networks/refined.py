@@ -16,13 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gan.codecs import Encoded
 from gan.config import ResolvedConfig
 from gan.images.codec import ImageCodec
 from gan.images.networks.denoised import REFINED, DenoisedMixture, shifted
 from gan.images.networks.layers import SLOPE, Initialisable, draw_he
 from gan.images.networks.spectrum import SpectrumGain
 from gan.images.networks.unet import Blocks
-from gan.protocols import Discriminator, Encoded, Networks, Pairs
+from gan.protocols import Discriminator, Networks, Pairs
 from gan.randomness import numpy_stream
 from gan.randomness import stream as stream_of
 

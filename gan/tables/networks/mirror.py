@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gan.codecs import Encoded
 from gan.config import ResolvedConfig
-from gan.protocols import Discriminator, Encoded, Networks, Pairs
+from gan.protocols import Discriminator, Networks, Pairs
 from gan.tables.networks.adversarial import (
     SLOPE,
     CodeCounts,

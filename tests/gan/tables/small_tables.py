@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pyarrow as pa
 
-from gan.protocols import ShardRequest
+from gan.codecs import ShardRequest
 from gan.tables.codec import TableCodec
 from gan.tables.constraints import violations
 from gan.tables.rejection import repair

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 from small_tables import with_meaning
 
+from gan.codecs import LossyCodec, losses_of
 from gan.modalities import load_modality
-from gan.protocols import LossyCodec, losses_of
 from gan.tables.codec import TableCodec
 from gan.tables.losses import compare, losses_figure
 from storage.records.modalities import MODALITIES

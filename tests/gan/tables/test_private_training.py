@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from gan.accounting import CodecBudget, Counting, plan_training
+from gan.codecs import Encoded
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.errors import ConfigError, TrainingError
 from gan.modalities import load_modality
-from gan.protocols import Encoded, Generator
+from gan.protocols import Generator
 from gan.sample import Sampler
 from gan.training import private
 from gan.training.loop import train

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 from small_tables import RowSampler, broken, repaired, with_meaning
 
+from gan.codecs import ShardRequest
 from gan.errors import ConfigError
-from gan.protocols import ShardRequest
 from gan.tables.rejection import repair
 from storage.records.schema import Condition
 

@@ -8,7 +8,7 @@ import pytest
 from small_tables import RowSampler, with_meaning
 from typed_tables import cycle, decoded, described
 
-from gan.protocols import ShardRequest
+from gan.codecs import ShardRequest
 from gan.tables.codec import TableCodec
 from gan.tables.columns.relative import RelativeNumeric
 from gan.tables.impute import _allowed, _finish

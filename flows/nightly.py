@@ -56,8 +56,12 @@ from storage.sources.prepare import prepare as prepare_source
 from storage.sources.prepared import Prepared
 
 
-def prepare(job: Job) -> Prepared:
+def prepare(job: Job, *, say_notes: bool = True) -> Prepared:
     """Return the records of the recipe's source; milliseconds when they were prepared before.
+
+    Args:
+        job: whose source is read.
+        say_notes: whether the reporter says what was noticed; not where the caller shows it.
 
     Raises:
         SourceError: the source is missing or unfit.
@@ -74,8 +78,9 @@ def prepare(job: Job) -> Prepared:
             seen_rows=rows_in_reach(recipe),
         )
         meter.update(sum(prepared.rows.values()))
-    for note in (*prepared.notes, *unused_settings(recipe, prepared)):
-        job.reporter.say(f"  {note}")
+    if say_notes:
+        for note in (*prepared.notes, *unused_settings(recipe, prepared)):
+            job.reporter.say(f"  {note}")
     return prepared
 
 

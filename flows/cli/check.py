@@ -54,7 +54,7 @@ def show_check(path: Path, changes: Sequence[str], *, as_json: bool) -> int:
     with opened(recipe) as job:
         owner = _owner(job)
         try:
-            found = describe(job, prepare(job), timed=True) | {"owner": owner}
+            found = describe(job, prepare(job, say_notes=False), timed=True) | {"owner": owner}
         except REFUSALS as error:
             further = further_obstacles(recipe, error)
             if not further:
@@ -83,7 +83,7 @@ def further_obstacles(recipe: Recipe, error: StorageError | GanError) -> list[st
             break
         try:
             with opened(parse_recipe(raw)) as job:
-                describe(job, prepare(job))
+                describe(job, prepare(job, say_notes=False))
         except REFUSALS as other:
             error = other
             further.append(str(other))

@@ -171,7 +171,7 @@ def _survey(recipe: Recipe) -> tuple[str, Survey]:
 def _described(recipe: Recipe) -> dict[str, Any]:
     """Return what `ganmill check` finds in the data by this recipe."""
     with opened(recipe) as job:
-        return describe(job, prepare(job))
+        return describe(job, prepare(job, say_notes=False))
 
 
 def _surveyed(survey: Survey) -> list[Proposal]:

@@ -12,7 +12,7 @@ Shapes: N rows, C cells, J codes of a column, G kept combinations of a lookup.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import pyarrow as pa
@@ -189,7 +189,7 @@ class Backwards:
         if len(column.fields) > 1:
             return None
         for maker in self.makers:
-            if column.name in maker.inputs and isinstance(maker, Band | Lookup | MomentPart):
+            if column.name in maker.inputs and _narrows(maker):
                 rows_N = self.told(maker, columns) & self.open()[column.name]
                 if rows_N.any():
                     fitting = _fitting(maker, column, columns, self.open())
@@ -291,7 +291,12 @@ def invert_formula(
 def _solved_for(
     rule: Constraint, name: str, result_N: Array, columns: Mapping[str, Any], *, skips_null: bool
 ) -> Array | None:
-    """Return the input of a product, a ratio or a linear formula; NaN where there is none."""
+    """Return the input of a product, a ratio or a linear formula; NaN where there is none.
+
+    None for other formulas, which several inputs may meet.
+    """
+    if rule.kind not in ("product", "ratio", "linear"):
+        return None
     names = rule.columns[1:]
     times = names.count(name)
     added = names if rule.kind == "linear" else [each for _, each in rule.added]
@@ -389,6 +394,13 @@ def _differs(maker: DerivedColumn, columns: Mapping[str, Any]) -> Mask:
     others = {name: one for name, one in columns.items() if name != maker.name}
     equal = pc.equal(maker.make(rows, 0, others), column)
     return ~np.asarray(pc.fill_null(equal, True).to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _narrows(maker: DerivedColumn) -> TypeGuard[Band | Lookup | MomentPart]:
+    """Return whether a known result says which codes of an input there may be."""
+    return isinstance(maker, Lookup) or (
+        isinstance(maker, Band | MomentPart) and len(maker.inputs) == 1
+    )
 
 
 def _fitting(

@@ -142,19 +142,30 @@ LEAST_COLUMNS: Final = {
     "one_of": 3,
     "conditional": 2,
     "part": 2,
+    "largest": 3,
+    "smallest": 3,
+    "piecewise": 2,
+    "products": 5,
 }
 """Kind of constraint → fewest columns that it names."""
-MOST_COLUMNS: Final = {"range": 1, "difference": 3, "band": 2, "conditional": 2, "part": 2}
+MOST_COLUMNS: Final = {
+    "range": 1,
+    "difference": 3,
+    "band": 3,
+    "conditional": 2,
+    "part": 2,
+    "piecewise": 3,
+}
 """Kind of constraint → most columns, where there is a limit."""
 FIELDS: Final = {
     "strict": ("inequality",),
     "whole_days": ("inequality",),
-    "weights": ("linear", "product"),
-    "offset": ("linear", "part", "ratio"),
+    "weights": ("linear", "product", "piecewise", "products"),
+    "offset": ("linear", "part", "ratio", "piecewise"),
     "scale": ("product", "ratio"),
     "rate": ("product",),
     "unit": ("difference",),
-    "cuts": ("band",),
+    "cuts": ("band", "piecewise"),
     "levels": ("band", "part"),
     "part": ("part",),
     "value": ("conditional",),
@@ -186,6 +197,10 @@ class Constraint(BaseModel):
         "one_of",
         "conditional",
         "part",
+        "largest",
+        "smallest",
+        "piecewise",
+        "products",
     ] = Field(title="Kind")
     """range: low <= columns[0] <= high. inequality: columns[0] <= columns[1] (<= columns[2] ...).
     combinations: only the combinations of these columns that train has. sum: columns[0] is the sum
@@ -193,9 +208,12 @@ class Constraint(BaseModel):
     the others, times scale. ratio: columns[0] is columns[1] divided by all others, times scale.
     linear: columns[0] is offset plus weights times the others. difference: columns[0] is columns[1]
     minus columns[2], moments, in the unit. band: columns[0] is the level of the interval that
-    columns[1] lies in. lookup: columns[0] is decided by the others together. one_of: exactly one of
+    columns[1] lies in, less columns[2] where that is given. lookup: columns[0] is decided by the others together. one_of: exactly one of
     the columns is 1 or true. conditional: columns[0] is the value where columns[1] is one of when.
-    part: columns[0] is a part of columns[1], a moment. Numbers are rounded as columns[0] is."""
+    part: columns[0] is a part of columns[1], a moment. largest, smallest: columns[0] is the largest,
+    or smallest, of the others. piecewise: columns[0] is a function of columns[1], less columns[2]
+    where that is given, that is straight between cuts. products: columns[0] is the sum of products
+    of the others, two by two. Numbers are rounded as columns[0] is."""
     columns: tuple[str, ...] = Field(title="Columns", min_length=1)
     """The columns it is about."""
     low: float | None = Field(None, title="Low")
@@ -209,10 +227,11 @@ class Constraint(BaseModel):
     columns holds dates."""
     weights: tuple[float, ...] = Field((), title="Weights")
     """linear: one for each column but the first. product: of the last so many columns, which are
-    not multiplied but added, each so many times."""
+    not multiplied but added, each so many times. piecewise: the slope of each piece, one more than
+    cuts. products: how many times each product counts; none: once."""
     offset: float = Field(0.0, title="Offset")
-    """linear, part and ratio only: what is added, such as -100 to a change in percent; to a moment
-    so many seconds."""
+    """linear, part, ratio and piecewise only: what is added, such as -100 to a change in percent;
+    to a moment so many seconds; of a piecewise one the value at its first cut."""
     scale: float = Field(1.0, title="Scale", ge=-1e12, le=1e12, allow_inf_nan=False)
     """product and ratio only: the factor of all of it, such as 0.01 where a rate is in percent."""
     rate: float = Field(0.0, title="Rate", ge=-1e12, le=1e12, allow_inf_nan=False)
@@ -221,7 +240,7 @@ class Constraint(BaseModel):
     unit: Literal["days", "hours", "minutes", "seconds"] | None = Field(None, title="Unit")
     """difference only."""
     cuts: tuple[float, ...] = Field((), title="Cuts")
-    """band only: ascending; each is the smallest value of the next level."""
+    """band: ascending; each is the smallest value of the next level. piecewise: where it bends."""
     levels: tuple[str, ...] = Field((), title="Levels")
     """band: one more than cuts, as text. part: of a quarter, a month or a day of the week what
     stands for the first, the second and so on; none: their numbers."""
@@ -277,6 +296,13 @@ class Constraint(BaseModel):
         names = self.columns[len(self.columns) - len(self.weights) :]
         return tuple(zip(self.weights, names, strict=True))
 
+    @property
+    def pairs(self) -> tuple[tuple[float, str, str], ...]:
+        """Of products how many times each counts, and its two columns."""
+        names = self.columns[1:]
+        weights = self.weights or (1.0,) * (len(names) // 2)
+        return tuple(zip(weights, names[::2], names[1::2], strict=True))
+
     def _incomplete(self) -> str | None:
         """Return what is missing or does not fit together, with the remedy."""
         if self.kind == "linear" and len(self.weights) != len(self.columns) - 1:
@@ -287,22 +313,34 @@ class Constraint(BaseModel):
             return "has the scale 0, which makes everything 0; give another"
         if self.kind == "difference" and self.unit is None:
             return "has no unit; give days, hours, minutes or seconds"
-        if self.kind == "band":
-            return self._wrong_band()
+        if self.kind in ("band", "piecewise"):
+            return self._wrong_cuts()
+        if self.kind == "products":
+            return self._wrong_products()
         if self.kind == "part":
             return self._wrong_part()
         if self.kind == "conditional" and (self.value is None or not self.when):
             return "needs value and when; give both"
         return None
 
-    def _wrong_band(self) -> str | None:
-        if not self.cuts or len(self.levels) != len(self.cuts) + 1:
+    def _wrong_cuts(self) -> str | None:
+        what = "levels" if self.kind == "band" else "weights"
+        given = len(getattr(self, what))
+        if not self.cuts or given != len(self.cuts) + 1:
             return (
-                f"has {len(self.cuts)} cuts and {len(self.levels)} levels; give one level "
+                f"has {len(self.cuts)} cuts and {given} {what}; give one {what.removesuffix('s')} "
                 "more than cuts"
             )
         if list(self.cuts) != sorted(set(self.cuts)):
             return "has cuts that do not rise; sort them"
+        return None
+
+    def _wrong_products(self) -> str | None:
+        factors = len(self.columns) - 1
+        if factors % 2:
+            return f"has {factors} columns to be multiplied; give two for each product"
+        if len(self.weights) not in (0, factors // 2):
+            return f"has {len(self.weights)} weights; give one for each product, or none"
         return None
 
     def _wrong_part(self) -> str | None:

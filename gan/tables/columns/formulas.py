@@ -1,4 +1,4 @@
-"""Columns computed by a formula: products, ratios, linear formulas, and the time between moments.
+"""Columns computed by a formula: products, ratios, sums with weights, extremes, time that passed.
 
 A formula is computed as the source computes it, rounded as the real rows are (`rounding`), in the
 column's own type. It is null where an input is, unless the real rows show that a null counts as

@@ -29,7 +29,7 @@ from gan.tables.columns.relative import RelativeNumeric
 from gan.tables.columns.rounding import WAYS, as_floats
 from gan.tables.columns.values import LARGEST, Modelled, from_units, plain, to_units
 from gan.tables.constraints import violations
-from storage.records.moment_parts import MOMENTS, part_values
+from storage.records.moment_parts import MOMENTS, WHOLE_UNITS, part_values
 from storage.records.schema import Constraint
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ def invert_formula(
     if isinstance(maker, MomentPart) and maker.rule.part in MOMENTS:
         back = -maker.rule.offset
         return part_values(columns[maker.name], "moment", columns[name].type, offset=back)
-    if not isinstance(maker, Formula):
+    if not isinstance(maker, Formula) or maker.rule.whole_days or maker.rule.unit in WHOLE_UNITS:
         return None
     rule, result = maker.rule, columns[maker.name]
     if rule.kind == "difference":

@@ -173,8 +173,9 @@ def _check_columns(constraint: Constraint, metadata: TableMetadata) -> None:
             msg = f"{describe(constraint)} names column {name!r} twice: name it once"
             raise ConfigError(msg)
     _check_kinds(constraint, known)
-    if constraint.whole_days and not all(known[name] in MOMENTS for name in names):
-        other = next(name for name in names if known[name] not in MOMENTS)
+    compared = names[1:] if constraint.kind == "difference" else names
+    if constraint.whole_days and not all(known[name] in MOMENTS for name in compared):
+        other = next(name for name in compared if known[name] not in MOMENTS)
         msg = (
             f"{describe(constraint)} says whole_days, and column {other!r} is of kind "
             f"{known[other]}: it is for dates and timestamps, leave it out"

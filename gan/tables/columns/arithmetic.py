@@ -14,9 +14,9 @@ a product and among the divisors, and neither the largest nor the smallest.
 Shapes: N rows.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,7 @@ from gan.errors import DataError
 from gan.tables.columns.moments import UNIT_SECONDS, seconds_between
 from gan.tables.columns.rounding import Rounding, as_floats, noise_of
 from gan.tables.columns.values import NumberError
+from storage.records.moment_parts import WHOLE_UNITS, days, whole_months
 from storage.records.piecewise import piecewise
 from storage.records.schema import Constraint
 
@@ -51,13 +52,14 @@ def compute(rule: Constraint, columns: Mapping[str, Any], *, skips_null: bool = 
         skips_null: whether a null among the inputs counts as nothing.
     """
     if rule.kind == "difference":
-        later, earlier = (columns[name] for name in rule.columns[1:])
-        seconds_N, known_N = seconds_between(later, earlier)
-        numbers_N = np.where(known_N, seconds_N / UNIT_SECONDS[str(rule.unit)], np.nan)
-        return Computed(numbers_N, np.abs(numbers_N), known_N)
+        return _passed(rule, columns)
     inputs = [as_floats(columns[name]) for name in rule.columns[1:]]
-    if rule.kind in _OTHERS:
-        return _OTHERS[rule.kind](rule, inputs, skips_null)
+    way = _OTHERS.get(rule.kind, _product_ratio_or_sum)
+    return way(rule, inputs, skips_null=skips_null)
+
+
+def _product_ratio_or_sum(rule: Constraint, inputs: list[Array], *, skips_null: bool) -> Computed:
+    """Return a product, a ratio or a linear formula of its inputs."""
     if rule.rate:
         last = len(rule.factors) - 1
         inputs[last] = 1 + rule.rate * inputs[last]
@@ -96,7 +98,20 @@ def compute(rule: Constraint, columns: Mapping[str, Any], *, skips_null: bool = 
     return Computed(numbers_N, np.abs(numbers_N), known_N)
 
 
-def _extreme(rule: Constraint, inputs: Sequence[Array], skips_null: bool) -> Computed:
+def _passed(rule: Constraint, columns: Mapping[str, Any]) -> Computed:
+    """Return the time from one moment to another, in the unit."""
+    later, earlier = (columns[name] for name in rule.columns[1:])
+    if str(rule.unit) in WHOLE_UNITS:
+        numbers_N = np.floor(whole_months(later, earlier) / WHOLE_UNITS[str(rule.unit)])
+        return Computed(numbers_N, np.abs(numbers_N), ~np.isnan(numbers_N))
+    if rule.whole_days:
+        later, earlier = days(later), days(earlier)
+    seconds_N, known_N = seconds_between(later, earlier)
+    numbers_N = np.where(known_N, seconds_N / UNIT_SECONDS[str(rule.unit)], np.nan)
+    return Computed(numbers_N, np.abs(numbers_N), known_N)
+
+
+def _extreme(rule: Constraint, inputs: list[Array], *, skips_null: bool) -> Computed:
     """Return the largest or the smallest of some inputs."""
     known_N = ~np.any([np.isnan(each) for each in inputs], axis=0)
     among = (np.fmax, np.fmin) if skips_null else (np.maximum, np.minimum)
@@ -104,15 +119,16 @@ def _extreme(rule: Constraint, inputs: Sequence[Array], skips_null: bool) -> Com
     return Computed(numbers_N, np.abs(numbers_N), known_N)
 
 
-def _pieces(rule: Constraint, inputs: Sequence[Array], _: bool) -> Computed:
+def _pieces(rule: Constraint, inputs: list[Array], *, skips_null: bool) -> Computed:
     """Return a function of an input, or of the difference of two, that is straight in pieces."""
+    del skips_null  # there is one argument
     arguments_N = inputs[0] - inputs[1] if len(inputs) > 1 else inputs[0]
     numbers_N = piecewise(arguments_N, rule.cuts, rule.weights, rule.offset)
     size_N = np.max(np.abs([*inputs, numbers_N]), axis=0)
     return Computed(numbers_N, size_N, ~np.isnan(arguments_N))
 
 
-def _products(rule: Constraint, inputs: Sequence[Array], skips_null: bool) -> Computed:
+def _products(rule: Constraint, inputs: list[Array], *, skips_null: bool) -> Computed:
     """Return the sum of products of two."""
     known_N = ~np.any([np.isnan(each) for each in inputs], axis=0)
     factors = zip(rule.pairs, inputs[::2], inputs[1::2], strict=True)
@@ -123,7 +139,11 @@ def _products(rule: Constraint, inputs: Sequence[Array], skips_null: bool) -> Co
     return Computed(np.sum(terms, axis=0), np.max(np.abs(terms), axis=0), known_N)
 
 
-_OTHERS: Mapping[str, Callable[[Constraint, Sequence[Array], bool], Computed]] = {
+class _Computes(Protocol):
+    def __call__(self, rule: Constraint, inputs: list[Array], *, skips_null: bool) -> Computed: ...
+
+
+_OTHERS: Mapping[str, _Computes] = {
     "largest": _extreme,
     "smallest": _extreme,
     "piecewise": _pieces,

@@ -1,10 +1,11 @@
 """What rules between columns say: in words, which column each decides, and in which order.
 
-A sum, product, ratio, linear or piecewise formula, largest or smallest, band, lookup or part
-decides its first column, which is computed and not learnt. So does a difference its second, the later moment: its number and the
-earlier moment are learnt; where another rule decides that moment already, or it is the label, the
-number is computed instead. A condition decides its first column only in some rows: it is learnt,
-and overwritten there.
+A sum, a product, a ratio, a linear or piecewise formula, the largest or smallest, a band, a lookup
+or a part decides its first column, which is computed and not learnt. So does a difference its
+second, the later moment: its number and the earlier moment are learnt; where another rule decides
+that moment already, or it is the label, or whole days, months or years are counted, the number is
+computed instead. A condition decides its first column only in some rows: it is learnt, and
+overwritten there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -107,7 +108,8 @@ def _conditional(one: Constraint, names: Sequence[str]) -> str:
 
 def _part(one: Constraint, names: Sequence[str]) -> str:
     more = f" plus {one.offset:.15g}" if one.offset else ""
-    return f"part {names[0]} = {one.part} of {names[1]}{more}"
+    part = one.part if one.pattern is None else f"text {one.pattern!r}"
+    return f"part {names[0]} = {part} of {names[1]}{more}"
 
 
 _WORDS: Mapping[str, Callable[[Constraint, Sequence[str]], str]] = {

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from storage.records.moment_parts import WHOLE_UNITS, days, whole_months
 from storage.records.piecewise import piecewise
 from storage.records.schema import Constraint
 from storage.sources.tables.structure.columns import (
@@ -26,7 +27,7 @@ from storage.sources.tables.structure.columns import (
     read_quantity,
     seconds_of,
 )
-from storage.sources.tables.structure.moment_parts import off_part
+from storage.sources.tables.structure.moment_parts import off_part, plain_column
 
 MOST_DECIDED: Final = 1 << 20
 """Combinations of values that are remembered; a rule on more is not kept."""
@@ -182,8 +183,14 @@ def _ratio(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:
 
 
 def _difference(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:
-    end_N, start_N = (seconds_of(block.column(name)) for name in constraint.columns[1:])
-    computed_N: Floats = (end_N - start_N) / _SECONDS[constraint.unit or "seconds"]
+    end, start = (plain_column(block.column(name)) for name in constraint.columns[1:])
+    unit = constraint.unit or "seconds"
+    if unit in WHOLE_UNITS:
+        computed_N = np.floor(whole_months(end, start) / WHOLE_UNITS[unit])
+        return computed_N, np.abs(computed_N)
+    if constraint.whole_days:
+        end, start = days(end), days(start)
+    computed_N = (seconds_of(end) - seconds_of(start)) / _SECONDS[unit]
     return computed_N, np.abs(computed_N)
 
 

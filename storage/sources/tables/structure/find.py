@@ -96,7 +96,7 @@ def find_structure(
     banded = find_bands(view, flags)
     chosen.take(banded)
     chosen.take(find_comparisons(view, flags, {rule.constraint.columns[0] for rule in banded}))
-    chosen.take(decided)
+    chosen.take(_composed(decided, {n for r in chosen.kept for n in derived_columns(r.constraint)}))
     chosen.take(find_conditions(view, flags))
     kept, left = _enough_learnt(
         joined(chosen.kept, columns, {label, *(n for one in constraints for n in one.columns)}),
@@ -128,6 +128,22 @@ def _turned(
     columns = (free[-1], total, *others)
     weights = (1.0, *(-1.0 for _ in others))
     return verify_linear(view, Constraint(kind="linear", columns=columns, weights=weights)) or rule
+
+
+def _composed(rules: Sequence[FoundRule], made: Collection[str]) -> tuple[FoundRule, ...]:
+    """Return lookups, those first of what is put together of columns one of which is made.
+
+    Such as a code of a carrier and a zone, where the zone is a band: else the code, which says
+    both, would be learnt beside the zone.
+    """
+    single = {rule.constraint.columns for rule in rules}
+
+    def is_composed(rule: FoundRule) -> bool:
+        name, *parts = rule.constraint.columns
+        both = len(parts) > 1 and all((part, name) in single for part in parts)
+        return both and not set(parts).isdisjoint(made)
+
+    return tuple(sorted(rules, key=lambda rule: not is_composed(rule)))
 
 
 def _unless_lossy(view: TableColumns, rule: FoundRule) -> FoundRule:

@@ -69,6 +69,16 @@ class Curve(NamedTuple):
         return piecewise(numbers, self.cuts, self.slopes, self.value)
 
 
+class Line(NamedTuple):
+    """A straight piece."""
+
+    slope: float
+    height: float
+    """At zero."""
+    error: float
+    """Of the height."""
+
+
 def find_pieces(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundRule, ...]:
     """Return functions of one column, then those of how much more one is than another.
 
@@ -194,25 +204,30 @@ def _curves(arguments_S: Floats, values_S: Floats, step: float, near: float) -> 
         return
     error = step / np.sqrt(12) if rounded else near / _SURE
     lines = [_line(points_U[a:b], values_U[a:b], error) for a, b in pairwise(ends)]
-    slopes = [slope for slope, _, _ in lines]
-    if any(slope is None for slope in slopes):
+    cuts = _bends(lines)
+    if cuts is None:
         return
-    known = [slope for slope in slopes if slope is not None]
-    cuts = list[float]()
-    for (one, other), (a, b) in zip(pairwise(lines), pairwise(known), strict=True):
-        if a == b:
-            return
-        cut = (one[1] - other[1]) / (b - a)
-        found = simple_number(cut, (one[2] + other[2]) / abs(b - a) + 1e-9 * abs(cut))
-        if found is None or (cuts and found <= cuts[-1]):
-            return
-        cuts.append(found)
-    shape = Curve(tuple(cuts), tuple(known), 0.0)
+    shape = Curve(cuts, tuple(line.slope for line in lines), 0.0)
     off = values_U - shape.at(points_U)
     for shift in (0.0, step / 2, -step / 2) if rounded else (0.0,):
         value = simple_number(float(off.mean()) + shift, step / 8 if rounded else 4 * near)
         if value is not None:
             yield shape._replace(value=value)
+
+
+def _bends(lines: Sequence[Line]) -> tuple[float, ...] | None:
+    """Return where lines meet, as people write it; None where one has no such slope."""
+    cuts = list[float]()
+    for one, other in pairwise(lines):
+        turn = other.slope - one.slope
+        if not np.isfinite(turn) or turn == 0:
+            return None
+        cut = (one.height - other.height) / turn
+        found = simple_number(cut, (one.error + other.error) / abs(turn) + 1e-9 * abs(cut))
+        if found is None or (cuts and found <= cuts[-1]):
+            return None
+        cuts.append(found)
+    return tuple(cuts)
 
 
 def _runs(points_U: Floats, values_U: Floats, near: float) -> list[int] | None:
@@ -247,20 +262,18 @@ def _slope(points_U: Floats, values_U: Floats) -> tuple[float, float]:
     return float(from_U @ values_U / (from_U @ from_U)), middle
 
 
-def _line(points_U: Floats, values_U: Floats, error: float) -> tuple[float | None, float, float]:
-    """Return slope and height at zero of a run without its ends, and the error of the height.
-
-    The slope is a number that people write, or None.
-    """
+def _line(points_U: Floats, values_U: Floats, error: float) -> Line:
+    """Return the line of a run without its ends; its slope is a number that people write, or NaN."""
     trimmed = len(points_U) // 20
     inner = slice(trimmed, len(points_U) - trimmed)
     points_U, values_U = points_U[inner], values_U[inner]
     raw, middle = _slope(points_U, values_U)
     from_U = points_U - middle
     slope_error = _SURE * error / float(np.sqrt(from_U @ from_U))
-    slope = simple_number(raw, slope_error + 1e-9 * abs(raw))
-    height = float((values_U - (slope or 0.0) * points_U).mean())
-    return slope, height, _SURE * error / np.sqrt(len(points_U)) + 1e-12
+    found = simple_number(raw, slope_error + 1e-9 * abs(raw))
+    slope = float("nan") if found is None else found
+    height = float((values_U - slope * points_U).mean())
+    return Line(slope, height, float(_SURE * error / np.sqrt(len(points_U)) + 1e-12))
 
 
 def _formula(curve: Curve, names: Sequence[str]) -> str:

@@ -209,15 +209,15 @@ class Constraint(BaseModel):
     ] = Field(title="Kind")
     """range: low <= columns[0] <= high. inequality: columns[0] <= columns[1] (<= columns[2] ...).
     combinations: only the combinations of these columns that train has. sum: columns[0] is the sum
-    of the others. unique: no two rows agree in these columns. product: columns[0] is the product
-    of the others, times scale. ratio: columns[0] is columns[1] divided by all others, times scale.
+    of the others. unique: no two rows agree in these columns. product: columns[0] is the product of
+    the others, times scale. ratio: columns[0] is columns[1] divided by all others, times scale.
     linear: columns[0] is offset plus weights times the others. difference: columns[0] is columns[1]
     minus columns[2], moments, in the unit. band: columns[0] is the level of the interval that
     columns[1], less columns[2] if there is one, lies in. lookup: columns[0] is decided by the
     others together. one_of: exactly one of the columns is 1 or true. conditional: columns[0] is the
-    value where columns[1] is one of when. part: columns[0] is a part of columns[1], a moment. largest,
-    smallest: columns[0] is the largest, or smallest, of the others. piecewise: columns[0] is a
-    function of columns[1], less columns[2] if there is one, that is straight between cuts.
+    value where columns[1] is one of when. part: columns[0] is a part of columns[1], a moment.
+    largest, smallest: columns[0] is the largest, or smallest, of the others. piecewise: columns[0]
+    is a function of columns[1], less columns[2] if there is one, that is straight between cuts.
     products: columns[0] is the sum of products of the others, two by two. Numbers are rounded as
     columns[0] is."""
     columns: tuple[str, ...] = Field(title="Columns", min_length=1)

@@ -263,7 +263,7 @@ def _slope(points_U: Floats, values_U: Floats) -> tuple[float, float]:
 
 
 def _line(points_U: Floats, values_U: Floats, error: float) -> Line:
-    """Return the line of a run without its ends; its slope is a number that people write, or NaN."""
+    """Return the line of a run without its ends; its slope is as people write it, or NaN."""
     trimmed = len(points_U) // 20
     inner = slice(trimmed, len(points_U) - trimmed)
     points_U, values_U = points_U[inner], values_U[inner]

@@ -30,9 +30,12 @@ Part = Literal[
     "hour",
     "minute",
     "text",
+    "years until",
+    "months until",
+    "days until",
 ]
 """`moment` is all of it, `day` its date: both are moments themselves. `text` is a date as a pattern
-writes it, see `PIECES`."""
+writes it, see `PIECES`; the last are whole numbers of what has passed on a certain day."""
 
 MOMENTS: Final = ("moment", "day")
 
@@ -83,6 +86,8 @@ _PIECE: Final = re.compile(r"\{([a-z ]+)\}")
 DAY_S: Final = 86_400
 WHOLE_UNITS: Final[Mapping[str, int]] = {"months": 1, "years": 12}
 """Unit that is whole months → how many."""
+UNTIL: Final[Mapping[Part, int]] = {"years until": 12, "months until": 1, "days until": 0}
+"""Part that says what has passed on a day → in how many months, or 0 for days."""
 PER_SECOND: Final[Mapping[str, int]] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 """Arrow's unit of a timestamp → how many are a second."""
 OF_TIMES: Final = frozenset({"hour", "minute"})
@@ -138,10 +143,30 @@ def whole_months(later: Any, earlier: Any) -> NDArray[np.float64]:
 
     A month is whole on the day of the same number; twelve are a year.
     """
-    (years_N, months_N, days_N), *from_ = (_year_month_day(each) for each in (later, earlier))
-    from_years_N, from_months_N, from_days_N = from_[0]
-    whole_N = 12 * (years_N - from_years_N) + months_N - from_months_N
-    return np.asarray(whole_N - (days_N < from_days_N), dtype=np.float64)
+    apart_N = months_and_days(later) - months_and_days(earlier)
+    return np.asarray(np.floor(apart_N / 32), dtype=np.float64)
+
+
+def months_and_days(moments: Any) -> NDArray[np.float64]:
+    """Return numbers of days of which 32 are a month: that many apart, whole months are apart."""
+    years_N, months_N, days_N = _year_month_day(moments)
+    return np.asarray((12 * years_N + months_N) * 32 + days_N, dtype=np.float64)
+
+
+def passed(moments: Any, part: Part, until: date) -> NDArray[np.float64]:
+    """Return how many days, whole months or years after moments a day is, NaN where there is none.
+
+    Args:
+        moments: Arrow dates or timestamps.
+        part: one of UNTIL.
+        until: the day.
+    """
+    if not UNTIL[part]:
+        numbers_N = days(moments).cast(pa.int32()).cast(pa.float64())
+        end = float(pa.scalar(until, pa.date32()).value)
+        return np.asarray(end - numbers_N.to_numpy(zero_copy_only=False), dtype=np.float64)
+    apart_N = (12 * until.year + until.month) * 32 + until.day - months_and_days(moments)
+    return np.asarray(np.floor(apart_N / (32 * UNTIL[part])), dtype=np.float64)
 
 
 def _year_month_day(moments: Any) -> list[NDArray[np.float64]]:
@@ -156,7 +181,7 @@ def part_values(
     *,
     offset: float = 0.0,
     levels: Any = None,
-    pattern: str | None = None,
+    detail: str | date | None = None,
 ) -> Any:
     """Return a part of moments as an Arrow array of a type, null where there is none.
 
@@ -167,7 +192,7 @@ def part_values(
         offset: what is added; to a moment so many seconds.
         levels: Arrow, of that type: what stands for the first number, the second and so on; None:
             the numbers.
-        pattern: of a text.
+        detail: of a text its pattern; of what has passed the day on which.
 
     Raises:
         ArrowException: the type cannot hold it.
@@ -178,8 +203,11 @@ def part_values(
     if part in MOMENTS:
         return _moved(days(moments) if part == "day" else moments, offset, kind)
     if part == "text":
-        return written(moments, pattern or "").cast(kind)
-    numbers_N = part_numbers(moments, part) + offset
+        return written(moments, str(detail)).cast(kind)
+    if isinstance(detail, date):
+        numbers_N = passed(moments, part, detail) + offset
+    else:
+        numbers_N = part_numbers(moments, part) + offset
     known_N = ~np.isnan(numbers_N)
     whole_N = np.where(known_N, numbers_N, 0).astype(np.int64)
     if levels is None:

@@ -14,6 +14,7 @@ holds JSON:
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from typing import Any, Final, Literal, Self
 
 import pyarrow as pa
@@ -21,7 +22,7 @@ import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from storage.records.moment_parts import LEVELS as PART_LEVELS
-from storage.records.moment_parts import PIECES, Part, unknown_pieces
+from storage.records.moment_parts import PIECES, UNTIL, Part, unknown_pieces
 
 KEY: Final = b"ganmill-table"
 SCHEMA: Final = "ganmill-table/1"
@@ -169,6 +170,7 @@ FIELDS: Final = {
     "levels": ("band", "part"),
     "part": ("part",),
     "pattern": ("part",),
+    "until": ("part",),
     "value": ("conditional",),
     "when": ("conditional",),
     "exactly": ("conditional",),
@@ -254,6 +256,9 @@ class Constraint(BaseModel):
     """part only: of the moment; moment and day are moments, text is one, the others numbers."""
     pattern: str | None = Field(None, title="Pattern")
     """part only: how a text is written, such as `{year}-Q{quarter}`."""
+    until: date | None = Field(None, title="Until")
+    """part only: the day until which years, months or days have passed, such as the one on which
+    an age was said."""
     value: str | None = Field(None, title="Value")
     """conditional only: of columns[0], as text; `null` for none."""
     when: tuple[str, ...] = Field((), title="When")
@@ -358,6 +363,8 @@ class Constraint(BaseModel):
             return "has no part; give one, such as year"
         if (self.part == "text") != (self.pattern is not None):
             return "has a pattern without the part text, or that without one; give both"
+        if (self.part in UNTIL) != (self.until is not None):
+            return f"has until without one of the parts {', '.join(UNTIL)}, or these without it"
         if unknown := unknown_pieces(self.pattern or ""):
             return f"has {unknown[0]!r} in its pattern; there are {', '.join(PIECES)}"
         _, wanted = PART_LEVELS.get(self.part, (0, 0))

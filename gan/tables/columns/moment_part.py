@@ -77,4 +77,11 @@ def _given(rule: Constraint, moments: Any, kind: Any) -> Any:
     """Return what a rule gives of moments, of the column's type."""
     levels = read_values(rule.levels, kind) if rule.levels else None
     part = rule.part or "moment"
-    return part_values(moments, part, kind, offset=rule.offset, levels=levels, pattern=rule.pattern)
+    return part_values(
+        moments,
+        part,
+        kind,
+        offset=rule.offset,
+        levels=levels,
+        detail=rule.pattern or rule.until,
+    )

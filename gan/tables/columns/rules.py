@@ -109,6 +109,7 @@ def _conditional(one: Constraint, names: Sequence[str]) -> str:
 def _part(one: Constraint, names: Sequence[str]) -> str:
     more = f" plus {one.offset:.15g}" if one.offset else ""
     part = one.part if one.pattern is None else f"text {one.pattern!r}"
+    more += "" if one.until is None else f" on {one.until}"
     return f"part {names[0]} = {part} of {names[1]}{more}"
 
 

@@ -1,5 +1,7 @@
 """Columns that bend, choose or compare: made in every row, refused, bounded, filled."""
 
+from datetime import date
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -15,7 +17,7 @@ from gan.tables.columns.values import require_metadata
 from gan.tables.constraints import violations
 from gan.tables.contradictions import check_constraints
 from gan.tables.impute import impute
-from storage.records.moment_parts import whole_months, written
+from storage.records.moment_parts import passed, whole_months, written
 from storage.records.schema import Constraint
 
 ROWS = 900
@@ -41,6 +43,7 @@ RULES = (
     },
     {"kind": "difference", "columns": ["age", "due", "born"], "unit": "years"},
     {"kind": "difference", "columns": ["wait", "came", "due"], "unit": "days", "whole_days": True},
+    {"kind": "part", "columns": ["old", "born"], "part": "years until", "until": "2026-01-01"},
     {"kind": "part", "columns": ["quarter", "due"], "part": "text", "pattern": "{year}-Q{quarter}"},
 )
 
@@ -73,6 +76,7 @@ def work(*, rules=RULES, **changes):
         "sign": np.sign(count - rate),
         "age": (whole_months(moments(due), born) // 12).astype(np.int64),
         "wait": came // 86_400 - due // 86_400,
+        "old": passed(born, "years until", date(2026, 1, 1)).astype(np.int64),
         "quarter": written(moments(due), "{year}-Q{quarter}"),
     }
     return with_meaning(columns | changes, constraints=rules)
@@ -205,5 +209,6 @@ def test_they_are_told_in_words():
         "bands 'sign' of 'count' - 'rate'",
         "difference 'age' = 'due' - 'born' in years",
         "difference 'wait' = 'came' - 'due' in days",
+        "part 'old' = years until of 'born' on 2026-01-01",
         "part 'quarter' = text '{year}-Q{quarter}' of 'due'",
     ]

@@ -1,12 +1,14 @@
 """Rules that bend, choose and compare, each with its counter-example."""
 
+from datetime import date
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from rule_search import ROWS, days, kept, search, seconds
 
-from storage.records.moment_parts import whole_months
+from storage.records.moment_parts import passed, whole_months
 from storage.records.piecewise import piecewise
 from storage.records.schema import Constraint
 from storage.sources.tables.structure.everywhere import RuleCheck
@@ -19,6 +21,9 @@ RATE, EXTRA, BONUS = R.gamma(8, 3, ROWS).round(2), R.integers(0, 9, ROWS), R.gam
 START = R.integers(0, 9_000, ROWS)
 END = START + R.integers(0, 9_000, ROWS)
 BONUS = BONUS.round(2)
+
+
+DAY = date(2024, 6, 30)
 
 
 def of(kind, *columns, **said):
@@ -104,6 +109,16 @@ FOUND = {
         },
         of("difference", "c", "b", "a", unit="days", whole_days=True),
         "c is the days by the calendar from a to b in all rows",
+    ),
+    "an age on a day": (
+        {"a": days(START), "c": passed(days(START), "years until", DAY)},
+        of("part", "c", "a", part="years until", until="2024-06-30"),
+        "c is the whole years from a to 2024-06-30 in all rows",
+    ),
+    "days since": (
+        {"a": seconds(START * 86_000), "c": passed(seconds(START * 86_000), "days until", DAY)},
+        of("part", "c", "a", part="days until", until=DAY),
+        "c is the whole days from a to 2024-06-30 in all rows",
     ),
     "a quarter": (
         {
@@ -213,6 +228,7 @@ def test_a_piecewise_function_is_straight_between_its_bends():
         ({"kind": "piecewise", "cuts": [2, 1], "weights": [1, 1, 1]}, "has cuts that do not rise"),
         ({"kind": "products", "columns": "abcdef"}, "has 5 columns to be multiplied; give two"),
         ({"kind": "products", "columns": "abcde", "weights": [1]}, "has 1 weights; give one for"),
+        ({"kind": "part", "part": "years until"}, "has until without one of the parts years"),
         ({"kind": "part", "part": "text"}, "has a pattern without the part text, or that"),
         ({"kind": "part", "part": "text", "pattern": "{age}"}, "has 'age' in its pattern; there"),
     ],

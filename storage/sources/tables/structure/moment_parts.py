@@ -14,6 +14,7 @@ from storage.records.moment_parts import LEVELS, NUMBERS, OF_TIMES, Part, part_n
 from storage.records.schema import Constraint
 from storage.sources.tables.structure.columns import LEAST_ROWS, Ints, Mask, TableColumns, as_text
 from storage.sources.tables.structure.evidence import formula_support, levels_support
+from storage.sources.tables.structure.moment_ages import find_passed
 from storage.sources.tables.structure.moment_texts import find_texts
 from storage.sources.tables.structure.rule import FoundRule
 
@@ -32,7 +33,8 @@ def find_parts(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundRu
     numbers = [rule for name in moments for rule in _numbers(columns, name, skipped)]
     named = [rule for name in moments for rule in _names(columns, name, skipped)]
     texts = [rule for name in moments for rule in find_texts(columns, name, skipped)]
-    return (*_apart(columns, moments), *numbers, *named, *texts)
+    passed = [rule for name in moments for rule in find_passed(columns, name, skipped)]
+    return (*_apart(columns, moments), *numbers, *named, *texts, *passed)
 
 
 def off_part(rule: Constraint, values: Any, moments: Any) -> Mask:
@@ -45,7 +47,12 @@ def off_part(rule: Constraint, values: Any, moments: Any) -> Mask:
         values, levels = texts.take(coded.indices), pa.array(rule.levels, pa.string())
     part = rule.part or "moment"
     found = part_values(
-        moments, part, values.type, offset=rule.offset, levels=levels, pattern=rule.pattern
+        moments,
+        part,
+        values.type,
+        offset=rule.offset,
+        levels=levels,
+        detail=rule.pattern or rule.until,
     )
     equal = np.asarray(
         found.to_numpy(zero_copy_only=False) == values.to_numpy(zero_copy_only=False)

@@ -180,6 +180,19 @@ def test_missing_values_break_no_rule_that_bends():
     assert kept({"pay": pay, "c": full}) == []
 
 
+@pytest.mark.parametrize("kind", ["late", "an age", "nights", "an age on a day", "a quarter"])
+def test_missing_moments_break_no_rule(kind):
+    columns, constraint, _ = FOUND[kind]
+    gone = pa.array(R.random(ROWS) < 0.1)
+    some = {name: pa.array(one) for name, one in columns.items()}
+    some |= {name: pc.if_else(gone, pa.scalar(None, one.type), one) for name, one in some.items()}
+    found = [rule.constraint for rule in search(some).kept]
+    assert constraint in found
+    check = RuleCheck(constraint, pa.table(some))
+    check.add(pa.table(some))
+    assert check.broken is None
+
+
 def test_both_parts_of_a_whole_follow_from_it():
     hours = {"hours": HOURS, "over": np.maximum(HOURS - 40, 0).round(1)}
     names = {"hours": HOURS, "usual": np.minimum(HOURS, 40), "over": hours["over"]}

@@ -20,7 +20,7 @@ MOST_COLUMNS: Final = 40
 """Of more numbers, and of more moments, they are looked for among the first."""
 
 _DECIDED: Final = frozenset({"category", "boolean", "integer", "float", "decimal"})
-_HEAD: Final = 200
+_HEAD: Final = 100
 _WAYS: Final = (2, 3)
 _SECOND: Final = 1e-6
 _LEAST_ROWS: Final = 30
@@ -73,7 +73,7 @@ def find_comparisons(
 
 
 def _separated(columns: TableColumns, name: str, rows: Ints, apart_SQ: Floats) -> Ints:
-    """Return the pairs whose differences lie apart in the rows of different levels."""
+    """Return the pairs whose differences are parted at zero by the levels."""
     levels = columns.levels(name)
     codes = levels.codes_N[rows]
     present = [code for code in np.unique(codes).tolist() if code != levels.null]
@@ -84,7 +84,7 @@ def _separated(columns: TableColumns, name: str, rows: Ints, apart_SQ: Floats) -
     high_LQ = np.stack([known_SQ[codes == code].max(axis=0) for code in present])
     order_LQ = np.argsort(low_LQ, axis=0)
     low_LQ, high_LQ = (np.take_along_axis(each, order_LQ, axis=0) for each in (low_LQ, high_LQ))
-    return np.flatnonzero((high_LQ[:-1] <= low_LQ[1:]).all(axis=0))
+    return np.flatnonzero((high_LQ[:-1] <= 0).all(axis=0) & (low_LQ[1:] >= 0).all(axis=0))
 
 
 def _rules(

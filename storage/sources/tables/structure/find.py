@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from storage.records.schema import Column, Constraint
-from storage.sources.tables.structure import lookups, moments, products
+from storage.sources.tables.structure import lookups, moments, pieces, product_pairs, products
 from storage.sources.tables.structure.bands import find_bands
 from storage.sources.tables.structure.changes import find_changes
 from storage.sources.tables.structure.choose import Chosen, joined, told_by_lookups
@@ -195,6 +195,12 @@ def _unsearched(view: TableColumns) -> tuple[str, ...]:
         found.append(
             f"products and ratios of three columns were looked for among the first "
             f"{products.MOST_OF_THREE} of {numbers} columns of numbers"
+        )
+    if numbers > pieces.MOST_OF_TWO:
+        found.append(
+            f"functions of how much more one column is than another were looked for among the "
+            f"first {pieces.MOST_OF_TWO} of {numbers} columns of numbers, sums of two products "
+            f"among {product_pairs.MOST_COLUMNS}"
         )
     if moments_ > moments.MOST_COLUMNS:
         found.append(

@@ -12,7 +12,7 @@ Shapes: N rows, C cells, J codes of a column, G kept combinations of a lookup.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import pyarrow as pa
@@ -29,7 +29,8 @@ from gan.tables.columns.relative import RelativeNumeric
 from gan.tables.columns.rounding import WAYS, as_floats
 from gan.tables.columns.values import LARGEST, Modelled, from_units, plain, to_units
 from gan.tables.constraints import violations
-from storage.records.moment_parts import MOMENTS, part_values
+from gan.tables.solve_formula import solved_for
+from storage.records.moment_parts import MOMENTS, WHOLE_UNITS, part_values
 from storage.records.schema import Constraint
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ class Backwards:
         if len(column.fields) > 1:
             return None
         for maker in self.makers:
-            if column.name in maker.inputs and isinstance(maker, Band | Lookup | MomentPart):
+            if column.name in maker.inputs and _narrows(maker):
                 rows_N = self.told(maker, columns) & self.open()[column.name]
                 if rows_N.any():
                     fitting = _fitting(maker, column, columns, self.open())
@@ -275,7 +276,7 @@ def invert_formula(
     if isinstance(maker, MomentPart) and maker.rule.part in MOMENTS:
         back = -maker.rule.offset
         return part_values(columns[maker.name], "moment", columns[name].type, offset=back)
-    if not isinstance(maker, Formula):
+    if not isinstance(maker, Formula) or maker.rule.whole_days or maker.rule.unit in WHOLE_UNITS:
         return None
     rule, result = maker.rule, columns[maker.name]
     if rule.kind == "difference":
@@ -285,72 +286,8 @@ def invert_formula(
     result_N = as_floats(result)
     if shift_N is not None and maker.rounding.way in WAYS:
         result_N = result_N + shift_N * 10.0**-maker.rounding.decimals
-    return _solved_for(rule, name, result_N, columns, skips_null=maker.skips_null)
-
-
-def _solved_for(
-    rule: Constraint, name: str, result_N: Array, columns: Mapping[str, Any], *, skips_null: bool
-) -> Array | None:
-    """Return the input of a product, a ratio or a linear formula; NaN where there is none."""
-    names = rule.columns[1:]
-    times = names.count(name)
-    added = names if rule.kind == "linear" else [each for _, each in rule.added]
-    numbers = {
-        each: np.where(np.isnan(one) & skips_null, float(each not in added), one)
-        for each, one in ((each, as_floats(columns[each])) for each in names)
-    }
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        if rule.kind == "linear":
-            terms = zip(rule.weights, names, strict=True)
-            rest_N = result_N - rule.offset
-            weight = 0.0
-            for one, each in terms:
-                weight += one if each == name else 0.0
-                rest_N = rest_N - (0.0 if each == name else one * numbers[each])
-            solved_N: Array = rest_N / weight if weight else np.full(len(rest_N), np.nan)
-            return solved_N
-        if rule.kind == "product":
-            return _solved_product(rule, name, result_N, numbers)
-        top, *below = names
-        result_N = result_N - rule.offset
-        divisor_N = np.prod(
-            [np.ones(len(result_N)), *(numbers[each] for each in below if each != name)], axis=0
-        )
-        if name == top:
-            return None if name in below else result_N * divisor_N / rule.scale
-        return _root(rule.scale * numbers[top] / (result_N * divisor_N), times)
-
-
-def _solved_product(
-    rule: Constraint, name: str, result_N: Array, numbers: Mapping[str, Array]
-) -> Array | None:
-    """Return the input of a product; None where it is an input in two ways."""
-    rest_N = result_N - np.sum(
-        [np.zeros(len(result_N)), *(w * numbers[each] for w, each in rule.added if each != name)],
-        axis=0,
-    )
-    weight = sum(weight for weight, each in rule.added if each == name)
-    *plain, last = (*rule.factors,) if rule.rate else (*rule.factors, "")
-    times = plain.count(name)
-    if (weight != 0) + (times > 0) + (bool(last) and name == last) > 1:
-        return None
-    others_N = rule.scale * np.prod(
-        [np.ones(len(result_N)), *(numbers[each] for each in plain if each != name)], axis=0
-    )
-    if last and name != last:
-        others_N = others_N * (1 + rule.rate * numbers[last])
-    if weight:
-        return np.asarray((rest_N - others_N) / weight)
-    if times:
-        return _root(rest_N / others_N, times)
-    return np.asarray((rest_N / others_N - 1) / rule.rate)
-
-
-def _root(numbers_N: Array, times: int) -> Array:
-    """Return the numbers that are these when multiplied so many times with themselves."""
-    if times == 1:
-        return numbers_N
-    return np.where(numbers_N >= 0, np.abs(numbers_N) ** (1 / times), np.nan)
+    inputs = {each: as_floats(columns[each]) for each in rule.columns[1:]}
+    return solved_for(rule, name, result_N, inputs, shift_N=shift_N, skips_null=maker.skips_null)
 
 
 def _moment(start: Any, number: Any, sign: int, rule: Constraint, kind: Any) -> Any:
@@ -389,6 +326,13 @@ def _differs(maker: DerivedColumn, columns: Mapping[str, Any]) -> Mask:
     others = {name: one for name, one in columns.items() if name != maker.name}
     equal = pc.equal(maker.make(rows, 0, others), column)
     return ~np.asarray(pc.fill_null(equal, True).to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _narrows(maker: DerivedColumn) -> TypeGuard[Band | Lookup | MomentPart]:
+    """Return whether a known result says which codes of an input there may be."""
+    return isinstance(maker, Lookup) or (
+        isinstance(maker, Band | MomentPart) and len(maker.inputs) == 1
+    )
 
 
 def _fitting(

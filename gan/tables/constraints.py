@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from gan.errors import DataError
 from gan.tables.columns.arithmetic import compute, learn_rounding
+from gan.tables.columns.discrete_rules import banded
 from gan.tables.columns.moment_part import off_part
 from gan.tables.columns.moments import by_day
 from gan.tables.columns.rules import NUMERIC, describe
@@ -152,7 +153,8 @@ def _off_condition(records: pa.Table, constraint: Constraint) -> Mask:
 def _off_band(records: pa.Table, constraint: Constraint) -> Mask:
     """Return where the level is not that of the interval."""
     column = plain(records[constraint.columns[0]])
-    numbers_N = _floats(records, constraint.columns[1])
+    named = {name: records[name] for name in constraint.columns[1:]}
+    numbers_N = banded(constraint, named)
     levels = read_values(constraint.levels, column.type)
     expected = levels.take(
         pa.array(np.searchsorted(constraint.cuts, numbers_N, side="right") * ~np.isnan(numbers_N))

@@ -7,8 +7,11 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import combinations, pairwise
 from math import inf, isfinite, isnan
 
+import numpy as np
+
 from gan.errors import ConfigError
 from gan.tables.columns.rules import TOGETHER, bound_text, describe, find_decided, in_turn
+from storage.records.piecewise import piecewise
 from storage.records.schema import Constraint, TableMetadata
 
 NUMBERS = frozenset({"integer", "float", "decimal"})
@@ -23,18 +26,22 @@ FITTING: Mapping[str, tuple[frozenset[str], ...]] = {
     "product": (NUMBERS,),
     "ratio": (NUMBERS,),
     "linear": (NUMBERS,),
+    "largest": (NUMBERS,),
+    "smallest": (NUMBERS,),
+    "piecewise": (NUMBERS,),
+    "products": (NUMBERS,),
     "lookup": (LEARNT,),
     "one_of": (NUMBERS | {"boolean", "category", "constant"},),
     "conditional": (LEARNT,),
 }
 """Kind of constraint → families of columns, of which all its columns must be of one."""
-EACH_FITTING: Mapping[str, tuple[frozenset[str], ...]] = {
-    "difference": (NUMBERS, MOMENTS, MOMENTS),
-    "band": (LEARNT, NUMBERS),
-    "part": (LEARNT, MOMENTS),
+EACH_FITTING: Mapping[str, tuple[tuple[frozenset[str], ...], ...]] = {
+    "difference": ((NUMBERS, MOMENTS, MOMENTS),),
+    "band": ((LEARNT, NUMBERS), (LEARNT, NUMBERS, NUMBERS), (LEARNT, MOMENTS, MOMENTS)),
+    "part": ((LEARNT, MOMENTS),),
 }
-"""Kind of constraint → the family of each of its columns."""
-REPEATING = frozenset({"product", "ratio"})
+"""Kind of constraint → the family of each of its columns, in one way or several."""
+REPEATING = frozenset({"product", "products", "ratio"})
 """Kinds that may name an input twice: a square, or a divisor."""
 
 DERIVED = frozenset({"key", "text"})
@@ -90,7 +97,37 @@ def _reach_of_ratio(constraint: Constraint, inputs: Sequence[Interval]) -> Inter
     return low + offset, high + offset
 
 
+def _reach_of_extreme(constraint: Constraint, inputs: Sequence[Interval]) -> Interval:
+    chosen = max if constraint.kind == "largest" else min
+    return chosen(low for low, _ in inputs), chosen(high for _, high in inputs)
+
+
+def _reach_of_pieces(constraint: Constraint, inputs: Sequence[Interval]) -> Interval:
+    low, high = inputs[0]
+    if len(inputs) > 1:
+        low, high = low - inputs[1][1], high - inputs[1][0]
+    if not (isfinite(low) and isfinite(high)):
+        return -inf, inf
+    ends_E = np.array([low, *(cut for cut in constraint.cuts if low < cut < high), high])
+    reached_E = piecewise(ends_E, constraint.cuts, constraint.weights, constraint.offset)
+    return float(reached_E.min()), float(reached_E.max())
+
+
+def _reach_of_products(constraint: Constraint, inputs: Sequence[Interval]) -> Interval:
+    low = high = 0.0
+    for (weight, *_), first, second in zip(
+        constraint.pairs, inputs[::2], inputs[1::2], strict=True
+    ):
+        least, most = _times((weight, weight), _times(first, second))
+        low, high = low + least, high + most
+    return low, high
+
+
 FORMULAS = {
+    "largest": _reach_of_extreme,
+    "smallest": _reach_of_extreme,
+    "piecewise": _reach_of_pieces,
+    "products": _reach_of_products,
     "sum": _reach_of_sum,
     "linear": _reach_of_sum,
     "product": _reach_of_product,
@@ -136,8 +173,9 @@ def _check_columns(constraint: Constraint, metadata: TableMetadata) -> None:
             msg = f"{describe(constraint)} names column {name!r} twice: name it once"
             raise ConfigError(msg)
     _check_kinds(constraint, known)
-    if constraint.whole_days and not all(known[name] in MOMENTS for name in names):
-        other = next(name for name in names if known[name] not in MOMENTS)
+    compared = names[1:] if constraint.kind == "difference" else names
+    if constraint.whole_days and not all(known[name] in MOMENTS for name in compared):
+        other = next(name for name in compared if known[name] not in MOMENTS)
         msg = (
             f"{describe(constraint)} says whole_days, and column {other!r} is of kind "
             f"{known[other]}: it is for dates and timestamps, leave it out"
@@ -157,14 +195,15 @@ def _check_kinds(constraint: Constraint, known: Mapping[str, str]) -> None:
     """Check that the columns are of kinds that the constraint is for."""
     names = constraint.columns
     families = FITTING.get(constraint.kind, ())
-    each_of = EACH_FITTING.get(constraint.kind, ())
+    ways = [way for way in EACH_FITTING.get(constraint.kind, ()) if len(way) == len(names)]
     fits = any(all(known[name] in family for name in names) for family in families)
-    fits |= bool(each_of) and all(
-        known[name] in family for name, family in zip(names, each_of, strict=True)
+    fits |= any(
+        all(known[name] in family for name, family in zip(names, way, strict=True)) for way in ways
     )
-    if fits or not (families or each_of):
+    if fits or not (families or ways):
         return
     kinds = ", ".join(f"{name!r} is of kind {known[name]}" for name in dict.fromkeys(names))
+    each_of = ways[0] if ways else ()
     texts = [" or ".join(sorted(family)) for family in families or each_of]
     msg = (
         f"{describe(constraint)} is for columns of kind {'; '.join(texts)}"

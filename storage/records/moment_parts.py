@@ -4,7 +4,10 @@ Days and hours are those of the wall clock where a column has a time zone. Weeks
 ISO 8601, the days of the week count from Monday as 0.
 """
 
+import re
 from collections.abc import Callable, Mapping
+from datetime import date
+from functools import partial
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -26,8 +29,13 @@ Part = Literal[
     "day of the week",
     "hour",
     "minute",
+    "text",
+    "years until",
+    "months until",
+    "days until",
 ]
-"""`moment` is all of it, `day` its date: both are moments themselves."""
+"""`moment` is all of it, `day` its date: both are moments themselves. `text` is a date as a pattern
+writes it, see `PIECES`; the last are whole numbers of what has passed on a certain day."""
 
 MOMENTS: Final = ("moment", "day")
 
@@ -52,7 +60,34 @@ NUMBERS: Final[Mapping[Part, Callable[[Any], Any]]] = {
     "minute": pc.minute,
 }
 """Part that is a number → from Arrow moments to it."""
+_MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June", "July", "August", "September"),
+    *("October", "November", "December"),
+)
+_WEEKDAYS: Final = (
+    *("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
+)
+PIECES: Final[Mapping[str, Callable[[date], str]]] = {
+    "year": lambda day: str(day.year),
+    "quarter": lambda day: str((day.month + 2) // 3),
+    "month": lambda day: f"{day.month:02}",
+    "day": lambda day: f"{day.day:02}",
+    "week": lambda day: f"{day.isocalendar().week:02}",
+    "short year": lambda day: f"{day.year % 100:02}",
+    "month number": lambda day: str(day.month),
+    "day number": lambda day: str(day.day),
+    "month name": lambda day: _MONTHS[day.month - 1],
+    "short month name": lambda day: _MONTHS[day.month - 1][:3],
+    "weekday": lambda day: _WEEKDAYS[day.weekday()],
+}
+"""What a pattern may hold in braces, such as `{year}-Q{quarter}` → from a date to its text."""
+
+_PIECE: Final = re.compile(r"\{([a-z ]+)\}")
 DAY_S: Final = 86_400
+WHOLE_UNITS: Final[Mapping[str, int]] = {"months": 1, "years": 12}
+"""Unit that is whole months → how many."""
+UNTIL: Final[Mapping[Part, int]] = {"years until": 12, "months until": 1, "days until": 0}
+"""Part that says what has passed on a day → in how many months, or 0 for days."""
 PER_SECOND: Final[Mapping[str, int]] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 """Arrow's unit of a timestamp → how many are a second."""
 OF_TIMES: Final = frozenset({"hour", "minute"})
@@ -84,8 +119,69 @@ def part_numbers(moments: Any, part: Part) -> NDArray[np.float64]:
     return np.asarray(numbers, dtype=np.float64)
 
 
+def unknown_pieces(pattern: str) -> tuple[str, ...]:
+    """Return what a pattern holds in braces that is no piece of a date."""
+    return tuple(name for name in _PIECE.findall(pattern) if name not in PIECES)
+
+
+def written(moments: Any, pattern: str) -> Any:
+    """Return Arrow moments as texts, null where there is none; see `PIECES`."""
+    coded = days(moments).dictionary_encode()
+    texts = [
+        None if day is None else _PIECE.sub(partial(_piece, day), pattern)
+        for day in coded.dictionary.to_pylist()
+    ]
+    return pa.array(texts, pa.string()).take(coded.indices)
+
+
+def _piece(day: date, found: re.Match[str]) -> str:
+    return PIECES[found[1]](day)
+
+
+def whole_months(later: Any, earlier: Any) -> NDArray[np.float64]:
+    """Return how many whole months are between days, NaN where one is missing.
+
+    A month is whole on the day of the same number; twelve are a year.
+    """
+    apart_N = months_and_days(later) - months_and_days(earlier)
+    return np.asarray(np.floor(apart_N / 32), dtype=np.float64)
+
+
+def months_and_days(moments: Any) -> NDArray[np.float64]:
+    """Return numbers of days of which 32 are a month: that many apart, whole months are apart."""
+    years_N, months_N, days_N = _year_month_day(moments)
+    return np.asarray((12 * years_N + months_N) * 32 + days_N, dtype=np.float64)
+
+
+def passed(moments: Any, part: Part, until: date) -> NDArray[np.float64]:
+    """Return how many days, whole months or years after moments a day is, NaN where there is none.
+
+    Args:
+        moments: Arrow dates or timestamps.
+        part: one of UNTIL.
+        until: the day.
+    """
+    if not UNTIL[part]:
+        numbers_N = days(moments).cast(pa.int32()).cast(pa.float64())
+        end = float(pa.scalar(until, pa.date32()).value)
+        return np.asarray(end - numbers_N.to_numpy(zero_copy_only=False), dtype=np.float64)
+    apart_N = (12 * until.year + until.month) * 32 + until.day - months_and_days(moments)
+    return np.asarray(np.floor(apart_N / (32 * UNTIL[part])), dtype=np.float64)
+
+
+def _year_month_day(moments: Any) -> list[NDArray[np.float64]]:
+    """Return year, month and day as floats, NaN where there is no moment."""
+    return [part_numbers(moments, part) for part in ("year", "month", "day of the month")]
+
+
 def part_values(
-    moments: Any, part: Part, kind: Any, *, offset: float = 0.0, levels: Any = None
+    moments: Any,
+    part: Part,
+    kind: Any,
+    *,
+    offset: float = 0.0,
+    levels: Any = None,
+    detail: str | date | None = None,
 ) -> Any:
     """Return a part of moments as an Arrow array of a type, null where there is none.
 
@@ -96,6 +192,7 @@ def part_values(
         offset: what is added; to a moment so many seconds.
         levels: Arrow, of that type: what stands for the first number, the second and so on; None:
             the numbers.
+        detail: of a text its pattern; of what has passed the day on which.
 
     Raises:
         ArrowException: the type cannot hold it.
@@ -105,7 +202,12 @@ def part_values(
         raise pa.ArrowInvalid(msg)
     if part in MOMENTS:
         return _moved(days(moments) if part == "day" else moments, offset, kind)
-    numbers_N = part_numbers(moments, part) + offset
+    if part == "text":
+        return written(moments, str(detail)).cast(kind)
+    if isinstance(detail, date):
+        numbers_N = passed(moments, part, detail) + offset
+    else:
+        numbers_N = part_numbers(moments, part) + offset
     known_N = ~np.isnan(numbers_N)
     whole_N = np.where(known_N, numbers_N, 0).astype(np.int64)
     if levels is None:

@@ -25,7 +25,7 @@ from gan.series.columns.variables import MISSING, Coder
 from gan.series.networks.randoms import uniform_numbers
 from gan.series.networks.whole import LARGEST_SEED, build_whole, take_apart
 from gan.tables.networks.adversarial import dense_stack, initialise, linear, one_hot, relax
-from gan.tables.networks.masked_conditional import invert
+from gan.tables.networks.masked_sampling import invert
 
 TEMPERATURE: Final = 0.5
 """Of relaxed draws of categories."""

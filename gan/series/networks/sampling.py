@@ -14,7 +14,7 @@ from torch.nn import functional
 from gan.series.networks.randoms import uniform_numbers
 from gan.series.networks.step_network import StepNetwork, StepWeights
 from gan.series.networks.steps import Memory, Observation, StepInputs
-from gan.tables.networks.masked_conditional import invert
+from gan.tables.networks.masked_sampling import invert
 
 AHEAD: Final = 64
 """Steps whose context and random numbers are computed at once."""

@@ -4,16 +4,19 @@
     ratio       scale · columns[1] / (columns[2] · columns[3] · …)
     linear      offset + Σ weights · columns[1:]
     difference  columns[1] - columns[2], moments, in the unit
+    products    Σ weights · columns[1] · columns[2], then columns[3] · columns[4], …
+    largest     the largest of columns[1:], or smallest
+    piecewise   straight between cuts, of columns[1], less columns[2]
 
-A null among the inputs gives none. A null that counts as nothing is 0 in a linear formula and 1 in
-a product and among the divisors.
+A null among the inputs gives none. A null that counts as nothing is 0 in a linear formula, 1 in
+a product and among the divisors, and neither the largest nor the smallest.
 
 Shapes: N rows.
 """
 
 from collections.abc import Mapping
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +25,8 @@ from gan.errors import DataError
 from gan.tables.columns.moments import UNIT_SECONDS, seconds_between
 from gan.tables.columns.rounding import Rounding, as_floats, noise_of
 from gan.tables.columns.values import NumberError
+from storage.records.moment_parts import WHOLE_UNITS, days, whole_months
+from storage.records.piecewise import piecewise
 from storage.records.schema import Constraint
 
 Array = np.ndarray[Any, Any]
@@ -47,11 +52,14 @@ def compute(rule: Constraint, columns: Mapping[str, Any], *, skips_null: bool = 
         skips_null: whether a null among the inputs counts as nothing.
     """
     if rule.kind == "difference":
-        later, earlier = (columns[name] for name in rule.columns[1:])
-        seconds_N, known_N = seconds_between(later, earlier)
-        numbers_N = np.where(known_N, seconds_N / UNIT_SECONDS[str(rule.unit)], np.nan)
-        return Computed(numbers_N, np.abs(numbers_N), known_N)
+        return _passed(rule, columns)
     inputs = [as_floats(columns[name]) for name in rule.columns[1:]]
+    way = _OTHERS.get(rule.kind, _product_ratio_or_sum)
+    return way(rule, inputs, skips_null=skips_null)
+
+
+def _product_ratio_or_sum(rule: Constraint, inputs: list[Array], *, skips_null: bool) -> Computed:
+    """Return a product, a ratio or a linear formula of its inputs."""
     if rule.rate:
         last = len(rule.factors) - 1
         inputs[last] = 1 + rule.rate * inputs[last]
@@ -88,6 +96,60 @@ def compute(rule: Constraint, columns: Mapping[str, Any], *, skips_null: bool = 
             size_N = np.max(np.abs([*terms, np.full(len(terms[0]), rule.offset)]), axis=0)
             return Computed(numbers_N, size_N, known_N)
     return Computed(numbers_N, np.abs(numbers_N), known_N)
+
+
+def _passed(rule: Constraint, columns: Mapping[str, Any]) -> Computed:
+    """Return the time from one moment to another, in the unit."""
+    later, earlier = (columns[name] for name in rule.columns[1:])
+    if str(rule.unit) in WHOLE_UNITS:
+        numbers_N = np.floor(whole_months(later, earlier) / WHOLE_UNITS[str(rule.unit)])
+        return Computed(numbers_N, np.abs(numbers_N), ~np.isnan(numbers_N))
+    if rule.whole_days:
+        later, earlier = days(later), days(earlier)
+    seconds_N, known_N = seconds_between(later, earlier)
+    numbers_N = np.where(known_N, seconds_N / UNIT_SECONDS[str(rule.unit)], np.nan)
+    return Computed(numbers_N, np.abs(numbers_N), known_N)
+
+
+def _extreme(rule: Constraint, inputs: list[Array], *, skips_null: bool) -> Computed:
+    """Return the largest or the smallest of some inputs."""
+    known_N = ~np.any([np.isnan(each) for each in inputs], axis=0)
+    among = (np.fmax, np.fmin) if skips_null else (np.maximum, np.minimum)
+    numbers_N = reduce(among[rule.kind == "smallest"], inputs)
+    return Computed(numbers_N, np.abs(numbers_N), known_N)
+
+
+def _pieces(rule: Constraint, inputs: list[Array], *, skips_null: bool) -> Computed:
+    """Return a function of an input, or of the difference of two, that is straight in pieces."""
+    del skips_null  # there is one argument
+    arguments_N = inputs[0] - inputs[1] if len(inputs) > 1 else inputs[0]
+    numbers_N = piecewise(arguments_N, rule.cuts, rule.weights, rule.offset)
+    size_N = np.max(np.abs([*inputs, numbers_N]), axis=0)
+    return Computed(numbers_N, size_N, ~np.isnan(arguments_N))
+
+
+def _products(rule: Constraint, inputs: list[Array], *, skips_null: bool) -> Computed:
+    """Return the sum of products of two."""
+    known_N = ~np.any([np.isnan(each) for each in inputs], axis=0)
+    factors = zip(rule.pairs, inputs[::2], inputs[1::2], strict=True)
+    terms = [weight * first_N * second_N for (weight, *_), first_N, second_N in factors]
+    if skips_null:
+        none_N = np.all(np.isnan(terms), axis=0)
+        terms = [np.where(np.isnan(term_N) & ~none_N, 0.0, term_N) for term_N in terms]
+    return Computed(np.sum(terms, axis=0), np.max(np.abs(terms), axis=0), known_N)
+
+
+class _Computes(Protocol):
+    def __call__(self, rule: Constraint, inputs: list[Array], *, skips_null: bool) -> Computed: ...
+
+
+_OTHERS: Mapping[str, _Computes] = {
+    "largest": _extreme,
+    "smallest": _extreme,
+    "piecewise": _pieces,
+    "products": _products,
+}
+"""Kind of formula → what computes it of its inputs, and of whether a null counts as nothing."""
 
 
 def learn_rounding(rule: Constraint, columns: Mapping[str, Any], name: str) -> Rounding:

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from gan.errors import DataError
 from gan.tables.columns.derived import DerivedColumn, RuleColumn
 from gan.tables.columns.levels import Joint
+from gan.tables.columns.moments import seconds_between
 from gan.tables.columns.rounding import as_floats
 from gan.tables.columns.rules import describe
 from gan.tables.columns.texts import NULL, equals, is_readable, read_values
@@ -68,7 +69,7 @@ def check_texts(rule: Constraint, schema: Any) -> None:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Band(RuleColumn):
-    """The level of the interval that a number lies in."""
+    """The level of the interval that a number, or how much more one is than another, lies in."""
 
     type_name: ClassVar[str] = "band"
 
@@ -78,24 +79,25 @@ class Band(RuleColumn):
     @classmethod
     def fit(cls, rule: Constraint, records: Mapping[str, Any], g: int) -> Self:
         """Learn what stands where the number is null: the commonest value that g rows hold."""
-        column, number = (records[name] for name in rule.columns)
+        column = records[rule.columns[0]]
+        missing = pa.array(np.isnan(banded(rule, records)))
         return cls(
             name=rule.columns[0],
             kind_name=str(column.type),
             rule=rule,
-            at_null=_commonest(column.filter(number.is_null()), g),
+            at_null=_commonest(column.filter(missing), g),
         )
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The number."""
-        return (self.rule.columns[1],)
+        """The number, or both."""
+        return self.rule.columns[1:]
 
     def make(self, rows: int, first_row: int, decoded: Mapping[str, Any]) -> Any:
         """Return the levels; null where its presence was decoded as null."""
         del first_row
         kind = parse_type(self.kind_name)
-        numbers_N = as_floats(decoded[self.rule.columns[1]])
+        numbers_N = banded(self.rule, decoded)
         place_N = np.searchsorted(self.rule.cuts, numbers_N, side="right")
         place_N = np.where(np.isnan(numbers_N), len(self.rule.levels), place_N)
         levels = pa.concat_arrays([read_values(self.rule.levels, kind), self.at_null])
@@ -115,6 +117,17 @@ class Band(RuleColumn):
             rule=Constraint(**data["rule"]),
             at_null=from_plain(data["at_null"], parse_type(data["type"])),
         )
+
+
+def banded(rule: Constraint, columns: Mapping[str, Any]) -> Array:
+    """Return the numbers whose intervals bands are, NaN where there is none; moments in seconds."""
+    first, *others = (plain(columns[name]) for name in rule.columns[1:])
+    if not others:
+        return as_floats(first)
+    if not pa.types.is_temporal(first.type):
+        return as_floats(first) - as_floats(others[0])
+    seconds_N, known_N = seconds_between(first, others[0])
+    return np.where(known_N, seconds_N, np.nan)
 
 
 def _commonest(values: Any, g: int) -> Any:

@@ -1,4 +1,4 @@
-"""Columns computed by a formula: products, ratios, linear formulas, and the time between moments.
+"""Columns computed by a formula: products, ratios, sums with weights, extremes, time that passed.
 
 A formula is computed as the source computes it, rounded as the real rows are (`rounding`), in the
 column's own type. It is null where an input is, unless the real rows show that a null counts as
@@ -29,7 +29,7 @@ from gan.tables.columns.moments import (
 from gan.tables.columns.rounding import Rounding, as_floats
 from gan.tables.columns.rules import describe
 from gan.tables.columns.values import parse_type
-from storage.records.moment_parts import days
+from storage.records.moment_parts import WHOLE_UNITS, days
 from storage.records.schema import Constraint
 
 Array = np.ndarray[Any, Any]
@@ -186,6 +186,8 @@ class LaterMoment(RuleColumn):
     def fit(cls, rule: Constraint, records: Mapping[str, Any]) -> Self | None:
         """Return the column; None where the number does not say the moment to its last digit."""
         number, later, earlier = (records[name] for name in rule.columns)
+        if rule.whole_days or rule.unit in WHOLE_UNITS:
+            return None
         if by_day(later.type, earlier.type) and pa.types.is_timestamp(later.type):
             return None
         rounding = learn_rounding(rule, records, rule.columns[0])

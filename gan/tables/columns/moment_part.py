@@ -76,4 +76,12 @@ def off_part(rule: Constraint, values: Any, moments: Any) -> Mask:
 def _given(rule: Constraint, moments: Any, kind: Any) -> Any:
     """Return what a rule gives of moments, of the column's type."""
     levels = read_values(rule.levels, kind) if rule.levels else None
-    return part_values(moments, rule.part or "moment", kind, offset=rule.offset, levels=levels)
+    part = rule.part or "moment"
+    return part_values(
+        moments,
+        part,
+        kind,
+        offset=rule.offset,
+        levels=levels,
+        detail=rule.pattern or rule.until,
+    )

@@ -1,10 +1,11 @@
 """What rules between columns say: in words, which column each decides, and in which order.
 
-A sum, product, ratio, linear formula, band, lookup or part decides its first column, which is
-computed and not learnt. So does a difference its second, the later moment: its number and the
-earlier moment are learnt; where another rule decides that moment already, or it is the label, the
-number is computed instead. A condition decides its first column only in some rows: it is learnt,
-and overwritten there.
+A sum, a product, a ratio, a linear or piecewise formula, the largest or smallest, a band, a lookup
+or a part decides its first column, which is computed and not learnt. So does a difference its
+second, the later moment: its number and the earlier moment are learnt; where another rule decides
+that moment already, or it is the label, or whole days, months or years are counted, the number is
+computed instead. A condition decides its first column only in some rows: it is learnt, and
+overwritten there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +15,12 @@ from itertools import pairwise
 from gan.errors import ConfigError
 from storage.records.schema import Constraint
 
-FIRST_DECIDED = frozenset(
-    {"sum", "product", "ratio", "linear", "band", "lookup", "conditional", "part"}
+NUMERIC = frozenset(
+    {"product", "products", "ratio", "linear", "difference", "largest", "smallest", "piecewise"}
 )
-"""Kinds that decide their first column."""
-NUMERIC = frozenset({"product", "ratio", "linear", "difference"})
 """Kinds that compute a number and round it as the column is."""
+FIRST_DECIDED = (NUMERIC - {"difference"}) | {"sum", "band", "lookup", "conditional", "part"}
+"""Kinds that decide their first column."""
 TOGETHER = frozenset({"combinations", "one_of"})
 """Kinds whose columns are learnt as one."""
 MOST_NAMED = 3
@@ -86,6 +87,16 @@ def _times(number: float) -> str:
     return f"{number:.15g} * " if number != 1 else ""
 
 
+def _piecewise(one: Constraint, names: Sequence[str]) -> str:
+    cuts = ", ".join(f"{cut:.15g}" for cut in one.cuts)
+    return f"piecewise formula {names[0]} of {' - '.join(names[1:])} that bends at {cuts}"
+
+
+def _products(one: Constraint, names: Sequence[str]) -> str:
+    terms = [f"{_times(weight)}{first!r} * {other!r}" for weight, first, other in one.pairs]
+    return f"products {names[0]} = {' + '.join(terms)}"
+
+
 def _conditional(one: Constraint, names: Sequence[str]) -> str:
     values = [repr(value) for value in one.when[:MOST_NAMED]]
     more = f" or {len(one.when) - MOST_NAMED} more" if len(one.when) > MOST_NAMED else ""
@@ -97,7 +108,9 @@ def _conditional(one: Constraint, names: Sequence[str]) -> str:
 
 def _part(one: Constraint, names: Sequence[str]) -> str:
     more = f" plus {one.offset:.15g}" if one.offset else ""
-    return f"part {names[0]} = {one.part} of {names[1]}{more}"
+    part = one.part if one.pattern is None else f"text {one.pattern!r}"
+    more += "" if one.until is None else f" on {one.until}"
+    return f"part {names[0]} = {part} of {names[1]}{more}"
 
 
 _WORDS: Mapping[str, Callable[[Constraint, Sequence[str]], str]] = {
@@ -112,11 +125,15 @@ _WORDS: Mapping[str, Callable[[Constraint, Sequence[str]], str]] = {
     "difference": lambda one, names: (
         f"difference {names[0]} = {names[1]} - {names[2]} in {one.unit}"
     ),
-    "band": lambda _, names: f"bands {names[0]} of {names[1]}",
+    "band": lambda _, names: f"bands {names[0]} of {' - '.join(names[1:])}",
     "lookup": lambda _, names: f"lookup of {names[0]} by {', '.join(names[1:])}",
     "one_of": lambda _, names: f"exactly one of {', '.join(names)}",
     "conditional": _conditional,
     "part": _part,
+    "largest": lambda _, names: f"largest {names[0]} of {', '.join(names[1:])}",
+    "smallest": lambda _, names: f"smallest {names[0]} of {', '.join(names[1:])}",
+    "piecewise": _piecewise,
+    "products": _products,
 }
 
 

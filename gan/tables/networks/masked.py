@@ -42,7 +42,6 @@ from gan.tables.networks.masked_conditional import (
     LARGEST_BELOW_ONE,
     AllowedCodes,
     CodecShape,
-    MaskedSampler,
     Partitions,
     Weights,
     codes_in_order,
@@ -50,6 +49,7 @@ from gan.tables.networks.masked_conditional import (
     log_probabilities,
     negative_log_likelihood,
 )
+from gan.tables.networks.masked_sampling import MaskedSampler
 
 SPACING, GROWTH = 4, 2
 """Codes between the finest nodes; and how many times as far apart each next coarser set is."""

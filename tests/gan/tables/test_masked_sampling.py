@@ -8,7 +8,8 @@ import torch
 from masked_toys import MIXED, ToyCodec, ToyColumn, first_codes, make
 
 from gan.errors import ConfigError
-from gan.tables.networks.masked_conditional import inform, invert
+from gan.tables.networks.masked_conditional import inform
+from gan.tables.networks.masked_sampling import invert
 
 ROWS = 500
 

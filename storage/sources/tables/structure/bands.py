@@ -71,7 +71,10 @@ def _bands(columns: TableColumns, name: str, skipped: Collection[str]) -> Iterat
         values = np.unique(quantity.values_N[~np.isnan(quantity.values_N)])
         if len(values) >= _FINER * len(codes_L):
             hidden = _hidden(columns, other)
-            cuts = [_cut(high_L[i], low_L[i + 1], hidden) for i in range(len(codes_L) - 1)]
+            cuts = [
+                _cut(high_L[i], low_L[i + 1], hidden, quantity.step)
+                for i in range(len(codes_L) - 1)
+            ]
             why = f"{name} says in which of {len(codes_L)} intervals {other} lies, in all rows"
             constraint = Constraint(
                 kind="band",
@@ -112,14 +115,19 @@ def _hidden(columns: TableColumns, name: str) -> Floats:
     return np.asarray(pc.cast(rare, pa.float64(), safe=False), dtype=np.float64)
 
 
-def _cut(high: float, low: float, hidden: Floats) -> float:
+def _cut(high: float, low: float, hidden: Floats, step: float) -> float:
     """Return the roundest number above one level's largest value, up to the next one's smallest.
+
+    What is above zero is so by any step.
 
     Args:
         high: the largest value below.
         low: the smallest value above.
         hidden: values that the cut must not be; then it is the middle, where there is no value.
+        step: of the values, or 0.
     """
+    if high == 0 and step:
+        return step if step == 1 else step / 2
     power = int(np.ceil(np.log10(max(abs(high), abs(low), low - high)))) + 1
     middle = float(high + (low - high) / 2)
     for exponent in range(power, power - 18, -1):

@@ -18,6 +18,7 @@ from storage.sources.tables.structure.rule import (
 )
 
 _OF_LABEL: Final = "the label is never made from others"
+_OF_ANY_ORDER: Final = ("sum", "product", "largest", "smallest")
 _OUT_OF_RANGE: Final = "source.constraints gives a column of it a range that it does not keep"
 
 
@@ -146,10 +147,10 @@ def _owned(constraint: Constraint) -> tuple[str, ...]:
 
 def _meaning(constraint: Constraint) -> tuple[str, tuple[str, ...]]:
     """Return what is equal for constraints that say the same; sums do not depend on the order."""
-    if constraint.kind in ("sum", "product", "one_of", "combinations") and not (
+    if constraint.kind in (*_OF_ANY_ORDER, "one_of", "combinations") and not (
         constraint.rate or constraint.weights
     ):
-        first = constraint.columns[:1] if constraint.kind in ("sum", "product") else ()
+        first = constraint.columns[:1] if constraint.kind in _OF_ANY_ORDER else ()
         rest = constraint.columns[len(first) :]
         return constraint.kind, (*first, *sorted(rest))
     return constraint.kind, constraint.columns

@@ -231,14 +231,15 @@ def _decimals(values_N: Floats, noise: float) -> int | None:
     return None
 
 
-def seconds_of(column: pa.ChunkedArray) -> Floats:
+def seconds_of(column: pa.Array | pa.ChunkedArray) -> Floats:
     """Return dates or timestamps in seconds since 1970, NaN where there is none."""
     if pa.types.is_date(column.type):
-        days_N = np.asarray(pc.cast(pc.cast(column, pa.date32()), pa.int32()).to_numpy(), float)
-        return days_N * 86_400
+        counted = pc.cast(pc.cast(column, pa.date32()), pa.int32())
+        return np.asarray(counted.to_numpy(zero_copy_only=False), dtype=np.float64) * 86_400
     units = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
     per_second = units[column.type.unit]
-    return np.asarray(pc.cast(column, pa.int64()).to_numpy(), dtype=np.float64) / per_second
+    counted = pc.cast(column, pa.int64()).to_numpy(zero_copy_only=False)
+    return np.asarray(counted, dtype=np.float64) / per_second
 
 
 def as_text(value: Any) -> str:

@@ -8,6 +8,7 @@ N rows of a block.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 from itertools import pairwise
 from typing import Final
 
@@ -15,6 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from storage.records.moment_parts import WHOLE_UNITS, days, whole_months
+from storage.records.piecewise import piecewise
 from storage.records.schema import Constraint
 from storage.sources.tables.structure.columns import (
     Floats,
@@ -24,7 +27,7 @@ from storage.sources.tables.structure.columns import (
     read_quantity,
     seconds_of,
 )
-from storage.sources.tables.structure.moment_parts import off_part
+from storage.sources.tables.structure.moment_parts import off_part, plain_column
 
 MOST_DECIDED: Final = 1 << 20
 """Combinations of values that are remembered; a rule on more is not kept."""
@@ -116,8 +119,8 @@ class RuleCheck:
         return any(bool((low_N > high_N).any()) for low_N, high_N in pairwise(values))
 
     def _off_band(self, block: pa.Table) -> bool:
-        level, name = self.constraint.columns
-        values_N, levels = _floats(block, name), _texts(block.column(level))
+        level, *names = self.constraint.columns
+        values_N, levels = _less(block, names), _texts(block.column(level))
         places_N = np.searchsorted(np.array(self.constraint.cuts), values_N, side="right")
         wanted = pa.array(self.constraint.levels).take(pa.array(places_N))
         same = pc.fill_null(pc.equal(levels, wanted), fill_value=True)
@@ -180,9 +183,36 @@ def _ratio(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:
 
 
 def _difference(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:
-    end_N, start_N = (seconds_of(block.column(name)) for name in constraint.columns[1:])
-    computed_N: Floats = (end_N - start_N) / _SECONDS[constraint.unit or "seconds"]
+    end, start = (plain_column(block.column(name)) for name in constraint.columns[1:])
+    unit = constraint.unit or "seconds"
+    if unit in WHOLE_UNITS:
+        computed_N = np.floor(whole_months(end, start) / WHOLE_UNITS[unit])
+        return computed_N, np.abs(computed_N)
+    if constraint.whole_days:
+        end, start = days(end), days(start)
+    computed_N = (seconds_of(end) - seconds_of(start)) / _SECONDS[unit]
     return computed_N, np.abs(computed_N)
+
+
+def _extreme(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:
+    chosen = np.maximum if constraint.kind == "largest" else np.minimum
+    computed_N: Floats = reduce(chosen, [_floats(block, name) for name in constraint.columns[1:]])
+    return computed_N, np.abs(computed_N)
+
+
+def _pieces(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:
+    numbers_N = _less(block, constraint.columns[1:])
+    computed_N = piecewise(numbers_N, constraint.cuts, constraint.weights, constraint.offset)
+    sizes = [np.abs(_floats(block, name)) for name in constraint.columns[1:]]
+    return computed_N, np.max([*sizes, np.abs(computed_N)], axis=0)
+
+
+def _products(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:
+    terms = [
+        weight * _floats(block, one) * _floats(block, other)
+        for weight, one, other in constraint.pairs
+    ]
+    return np.sum(terms, axis=0), np.sum(np.abs(terms), axis=0)
 
 
 _FORMULAS: Final[Mapping[str, Callable[[Constraint, pa.Table], tuple[Floats, Floats]]]] = {
@@ -191,6 +221,10 @@ _FORMULAS: Final[Mapping[str, Callable[[Constraint, pa.Table], tuple[Floats, Flo
     "product": _product,
     "ratio": _ratio,
     "difference": _difference,
+    "largest": _extreme,
+    "smallest": _extreme,
+    "piecewise": _pieces,
+    "products": _products,
 }
 
 
@@ -199,6 +233,12 @@ def _floats(block: pa.Table, name: str) -> Floats:
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.int8())
     return np.asarray(pc.cast(column, pa.float64(), safe=False).to_numpy(), np.float64)
+
+
+def _less(block: pa.Table, names: Sequence[str]) -> Floats:
+    """Return a column, or how much more it is than another; of moments in seconds."""
+    first_N, *others = (_moments_or_numbers(block, name, by_day=False) for name in names)
+    return first_N - others[0] if others else first_N
 
 
 def _moments_or_numbers(block: pa.Table, name: str, *, by_day: bool) -> Floats:

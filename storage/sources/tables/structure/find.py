@@ -10,17 +10,21 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from storage.records.schema import Column, Constraint
-from storage.sources.tables.structure import lookups, moments, products
+from storage.sources.tables.structure import lookups, moments, pieces, product_pairs, products
 from storage.sources.tables.structure.bands import find_bands
 from storage.sources.tables.structure.changes import find_changes
 from storage.sources.tables.structure.choose import Chosen, joined, told_by_lookups
 from storage.sources.tables.structure.columns import Mask, TableColumns
+from storage.sources.tables.structure.comparisons import find_comparisons
 from storage.sources.tables.structure.conditions import find_conditions
+from storage.sources.tables.structure.extremes import find_extremes
 from storage.sources.tables.structure.linear import find_linear, verify_linear
 from storage.sources.tables.structure.lookups import find_lookups
 from storage.sources.tables.structure.moment_parts import find_parts
 from storage.sources.tables.structure.moments import find_differences
 from storage.sources.tables.structure.one_of import find_blocks
+from storage.sources.tables.structure.pieces import find_pieces
+from storage.sources.tables.structure.product_pairs import find_product_pairs
 from storage.sources.tables.structure.product_sums import find_product_sums
 from storage.sources.tables.structure.products import find_products, find_scaled
 from storage.sources.tables.structure.rates import find_rated
@@ -69,9 +73,13 @@ def find_structure(
     never = {label} if label is not None else set[str]()
     formulas = find_linear(view, flags, never)
     multiplied = find_products(view, flags)
+    bent = (*find_extremes(view, flags), *find_pieces(view, flags))
     chosen = Chosen(constraints, label)
     chosen.take(rule for rule in blocks if not told_by_lookups(rule, decided))
-    made = {rule.constraint.columns[0] for rule in multiplied if rule.constraint.kind == "product"}
+    chosen.take(bent)
+    first = {name for rule in (*multiplied, *bent) for name in rule.constraint.columns[:1]}
+    paired = find_product_pairs(view, flags, first)
+    made = [r for r in (*multiplied, *bent, *paired) if r.constraint.kind != "ratio"]
     formulas = tuple(_turned(view, rule, made, never) for rule in formulas)
     chosen.take(rule for rule in formulas if rule.constraint.kind == "sum")
     chosen.take(rule for rule in multiplied if rule.constraint.kind == "product")
@@ -81,11 +89,14 @@ def find_structure(
     chosen.take(_unless_lossy(view, rule) for rule in find_scaled(view, flags))
     derived = {name for rule in chosen.kept for name in derived_columns(rule.constraint)}
     chosen.take(find_product_sums(view, flags, derived))
+    chosen.take(paired)
     chosen.take(_unless_lossy(view, rule) for rule in find_changes(view, flags, derived))
     chosen.take(find_differences(view, flags))
     chosen.take(find_parts(view, flags))
-    chosen.take(find_bands(view, flags))
-    chosen.take(decided)
+    banded = find_bands(view, flags)
+    chosen.take(banded)
+    chosen.take(find_comparisons(view, flags, {rule.constraint.columns[0] for rule in banded}))
+    chosen.take(_composed(decided, {n for r in chosen.kept for n in derived_columns(r.constraint)}))
     chosen.take(find_conditions(view, flags))
     kept, left = _enough_learnt(
         joined(chosen.kept, columns, {label, *(n for one in constraints for n in one.columns)}),
@@ -100,17 +111,39 @@ def find_structure(
 
 
 def _turned(
-    view: TableColumns, rule: FoundRule, made: Collection[str], never: Collection[str]
+    view: TableColumns, rule: FoundRule, made: Sequence[FoundRule], never: Collection[str]
 ) -> FoundRule:
-    """Return a sum of which a product makes the total solved for its last part that none makes."""
+    """Return a sum solved for its last part that nothing makes, where its total cannot be it.
+
+    Another rule makes the total, or makes a part from it.
+    """
     total, *parts = rule.constraint.columns
-    free = [name for name in parts if name not in made and name not in never]
-    if rule.constraint.kind != "sum" or total not in made or len(parts) < 2 or not free:
+    results = {one.constraint.columns[0] for one in made}
+    from_total = {one.constraint.columns[0] for one in made if total in one.constraint.columns[1:]}
+    bound = total in results or not from_total.isdisjoint(parts)
+    free = [name for name in parts if name not in results and name not in never]
+    if rule.constraint.kind != "sum" or not bound or len(parts) < 2 or not free:
         return rule
     others = [name for name in parts if name != free[-1]]
     columns = (free[-1], total, *others)
     weights = (1.0, *(-1.0 for _ in others))
     return verify_linear(view, Constraint(kind="linear", columns=columns, weights=weights)) or rule
+
+
+def _composed(rules: Sequence[FoundRule], made: Collection[str]) -> tuple[FoundRule, ...]:
+    """Return lookups, those first of what is put together of columns one of which is made.
+
+    Such as a code of a carrier and a zone, where the zone is a band: else the code, which says
+    both, would be learnt beside the zone.
+    """
+    single = {rule.constraint.columns for rule in rules}
+
+    def is_composed(rule: FoundRule) -> bool:
+        name, *parts = rule.constraint.columns
+        both = len(parts) > 1 and all((part, name) in single for part in parts)
+        return both and not set(parts).isdisjoint(made)
+
+    return tuple(sorted(rules, key=lambda rule: not is_composed(rule)))
 
 
 def _unless_lossy(view: TableColumns, rule: FoundRule) -> FoundRule:
@@ -162,6 +195,12 @@ def _unsearched(view: TableColumns) -> tuple[str, ...]:
         found.append(
             f"products and ratios of three columns were looked for among the first "
             f"{products.MOST_OF_THREE} of {numbers} columns of numbers"
+        )
+    if numbers > pieces.MOST_OF_TWO:
+        found.append(
+            f"functions of how much more one column is than another were looked for among the "
+            f"first {pieces.MOST_OF_TWO} of {numbers} columns of numbers, sums of two products "
+            f"among {product_pairs.MOST_COLUMNS}"
         )
     if moments_ > moments.MOST_COLUMNS:
         found.append(

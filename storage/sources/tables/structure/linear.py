@@ -69,14 +69,15 @@ def _likeliest(columns: TableColumns, rules: Iterable[FoundRule]) -> tuple[Found
     """Return of the rules on the same columns the one that was computed; the simplest come first.
 
     That is a sum, or the one whose result has the most decimals, such as a mean; of equal ones that
-    of the simplest numbers, or the one whose result is the column that comes last.
+    which gives no number twice, such as pounds of kilograms; then that of the simplest numbers, or
+    the one whose result is the column that comes last.
     """
 
-    def rank(rule: FoundRule) -> tuple[bool, int, int, int]:
+    def rank(rule: FoundRule) -> tuple[bool, int, bool, int, int]:
         name = rule.constraint.columns[0]
         plain, _, digits = _simplicity(rule)
         decimals = columns.quantities[name].decimals or 0
-        return plain, -decimals, digits, -columns.names.index(name)
+        return plain, -decimals, _joins(columns, rule), digits, -columns.names.index(name)
 
     best: dict[frozenset[str], FoundRule] = {}
     for rule in sorted(rules, key=rank):
@@ -87,6 +88,14 @@ def _likeliest(columns: TableColumns, rules: Iterable[FoundRule]) -> tuple[Found
             key=lambda rule: (*_simplicity(rule), columns.names.index(rule.constraint.columns[0])),
         )
     )
+
+
+def _joins(columns: TableColumns, rule: FoundRule) -> bool:
+    """Whether a multiple of a column is the same for neighbouring values of it, once rounded."""
+    if len(rule.constraint.weights) != 1:
+        return False
+    result, part = (columns.quantities[name] for name in rule.constraint.columns)
+    return abs(rule.constraint.weights[0]) * part.step < result.step
 
 
 def _simplicity(rule: FoundRule) -> tuple[bool, int, int]:

@@ -14,6 +14,8 @@ from storage.records.moment_parts import LEVELS, NUMBERS, OF_TIMES, Part, part_n
 from storage.records.schema import Constraint
 from storage.sources.tables.structure.columns import LEAST_ROWS, Ints, Mask, TableColumns, as_text
 from storage.sources.tables.structure.evidence import formula_support, levels_support
+from storage.sources.tables.structure.moment_ages import find_passed
+from storage.sources.tables.structure.moment_texts import find_texts
 from storage.sources.tables.structure.rule import FoundRule
 
 MOST_COLUMNS: Final = 24
@@ -30,19 +32,28 @@ def find_parts(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundRu
     moments = list(columns.moments)[:MOST_COLUMNS]
     numbers = [rule for name in moments for rule in _numbers(columns, name, skipped)]
     named = [rule for name in moments for rule in _names(columns, name, skipped)]
-    return (*_apart(columns, moments), *numbers, *named)
+    texts = [rule for name in moments for rule in find_texts(columns, name, skipped)]
+    passed = [rule for name in moments for rule in find_passed(columns, name, skipped)]
+    return (*_apart(columns, moments), *numbers, *named, *texts, *passed)
 
 
 def off_part(rule: Constraint, values: Any, moments: Any) -> Mask:
     """Return where a column is not the part of a moment that a rule says; what is missing is."""
-    values, moments = (_plain(each) for each in (values, moments))
+    values, moments = (plain_column(each) for each in (values, moments))
     levels = None
     if rule.levels:
         coded = values.dictionary_encode()
         texts = pa.array([as_text(each) for each in coded.dictionary.to_pylist()], pa.string())
         values, levels = texts.take(coded.indices), pa.array(rule.levels, pa.string())
     part = rule.part or "moment"
-    found = part_values(moments, part, values.type, offset=rule.offset, levels=levels)
+    found = part_values(
+        moments,
+        part,
+        values.type,
+        offset=rule.offset,
+        levels=levels,
+        detail=rule.pattern or rule.until,
+    )
     equal = np.asarray(
         found.to_numpy(zero_copy_only=False) == values.to_numpy(zero_copy_only=False)
     )
@@ -51,7 +62,8 @@ def off_part(rule: Constraint, values: Any, moments: Any) -> Mask:
     return off_N
 
 
-def _plain(column: Any) -> Any:
+def plain_column(column: Any) -> Any:
+    """Return a column in one piece and without dictionary."""
     column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
@@ -63,7 +75,7 @@ def _numbers(columns: TableColumns, moment: str, skipped: Collection[str]) -> It
     }
     rows = columns.sample_S
     for part in _parts_of(columns, moment):
-        values_N = part_numbers(_plain(columns.column(moment)), part)
+        values_N = part_numbers(plain_column(columns.column(moment)), part)
         for shift in (0, 1) if part == "day of the week" else (0,):
             for name, quantity in whole.items():
                 if quantity.differs(values_N[rows] + shift, rows).any():
@@ -90,7 +102,7 @@ def _names(columns: TableColumns, moment: str, skipped: Collection[str]) -> Iter
         if columns.kinds[name] in ("category", "boolean") and name not in skipped
     ]
     for part, (first, count) in LEVELS.items():
-        numbers_N = part_numbers(_plain(columns.column(moment)), part)
+        numbers_N = part_numbers(plain_column(columns.column(moment)), part)
         if not levels or np.isnan(numbers_N).any():
             continue
         places_N = (numbers_N - first).astype(np.int64)
@@ -155,6 +167,6 @@ def _seconds(columns: TableColumns, name: str, *, days: bool) -> Any:
     """Return moments in seconds, as they are or of their days; NaN where there is none."""
     if not days or columns.kinds[name] == "date":
         return columns.moments[name]
-    dates = part_values(_plain(columns.column(name)), "day", pa.date32())
+    dates = part_values(plain_column(columns.column(name)), "day", pa.date32())
     whole_N = np.asarray(dates.cast(pa.int32()).cast(pa.float64()).to_numpy(zero_copy_only=False))
     return whole_N * 86_400

@@ -10,7 +10,10 @@ from typing import Final, Self
 from storage.records.schema import Constraint
 
 _FIRST_DERIVED: Final = frozenset(
-    {"sum", "product", "ratio", "linear", "band", "lookup", "conditional", "part"}
+    {
+        *("sum", "product", "ratio", "linear", "band", "lookup", "conditional", "part"),
+        *("largest", "smallest", "piecewise", "products"),
+    }
 )
 
 

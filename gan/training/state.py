@@ -193,7 +193,7 @@ class Progress:
     """The last one that began …"""
     phase_began: int = 0
     """… and after how many samples."""
-    anchor: Sequence[float] = (0.0, 0.0)
+    anchor: list[float] = field(default_factory=lambda: [0.0, 0.0])
     """Used share of the budget when the last phase that was cut short ended, and the share that
     schedules count from there."""
     best_samples_seen: int = 0
@@ -335,7 +335,7 @@ class TrainState:
         follows = phase == self.progress.phase and phase < len(self.config.phases) - 1
         if follows and most is not None and seen >= most:
             share, phase = sum(each.fraction for each in self.config.phases[: phase + 1]), phase + 1
-            self.progress.anchor = (used_share(self.config, self.progress.spent), share)
+            self.progress.anchor = [used_share(self.config, self.progress.spent), share]
         if phase != self.progress.phase:
             self.progress.phase = phase
             self.progress.phase_began = self.progress.samples_seen

@@ -193,6 +193,8 @@ class PhaseConfig(FrozenModel):
     """Name in `gan.training.objectives.OBJECTIVES`."""
     fraction: float = Field(gt=0, le=1)
     """Share of the budget; the fractions of all phases sum to 1."""
+    most_samples: int | None = Field(None, gt=0)
+    """After so many the next phase begins, however large the budget is."""
     learning_rate: float | None = Field(None, gt=0)
     """Step size at its start, where it is not the configuration's."""
     beta1: float | None = Field(None, ge=0, lt=1)

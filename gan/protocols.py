@@ -238,6 +238,8 @@ class Assessment:
     """Share of samples nearer to a training record than the validation threshold allows."""
     full_coverage: bool
     """Whether coverage has reached what the gate asks for."""
+    copies_noise: float = 0.0
+    """Standard deviation of `copies` by the choice of the validation records alone."""
     gate_rank: float | None = None
     """By the gate's measures alone, where `rank` is by something that not every preset has."""
 

@@ -11,6 +11,7 @@ from gan.images.classic_presets import CLASSIC
 from gan.images.codec import ImageCodec
 from gan.images.mixture import ROWS_PER_GAUSSIAN
 from gan.images.networks import texture
+from gan.images.networks.defects import DEFECT_NUMBERS
 from gan.images.networks.mixture import shrinkage
 from gan.images.networks.pixelwise import code_count
 from gan.images.networks.unet import Blocks
@@ -127,8 +128,8 @@ def _mixture_network(codec: ImageCodec, train_rows: int, rows_per_gaussian: int)
 
 def _numbers(codec: ImageCodec, network: Mapping[str, int]) -> int:
     """Return how many numbers a mixture draws an image from."""
-    grain = 1 + codec.height * codec.width if network["grain"] else 0
-    return 1 + network["components"] + grain
+    beyond = 1 + codec.height * codec.width + DEFECT_NUMBERS if network["grain"] else 0
+    return 1 + network["components"] + beyond
 
 
 REFINED_ROWS = 40
@@ -145,6 +146,9 @@ REFINING_SAMPLES, DRAWING_SAMPLES = 200_000, 300_000
 the gate's measures; longer trainings sharpen, and of few images they begin to copy. Steps that draw
 pixels look at a part of each image, so they take more."""
 
+DENOISED_SAMPLES = 2 * REFINING_SAMPLES // 5
+"""What denoising takes, at most: it is learnt in a third of that, and begins to copy after that."""
+
 
 def mixture_gan(codec: ImageCodec, device: str, train_rows: int) -> Preset:
     """Return a mixture whose draws are denoised, then finished adversarially."""
@@ -155,7 +159,13 @@ def mixture_gan(codec: ImageCodec, device: str, train_rows: int) -> Preset:
         latent=latent,
         is_latent_free=False,
         phases=(
-            PhaseConfig(objective="denoising", fraction=0.4, learning_rate=2e-3, beta1=0.9),
+            PhaseConfig(
+                objective="denoising",
+                fraction=0.4,
+                most_samples=DENOISED_SAMPLES,
+                learning_rate=2e-3,
+                beta1=0.9,
+            ),
             PhaseConfig(objective="adversarial", fraction=0.6, beta1=0.0),
         ),
         batch_size=64,

@@ -39,6 +39,10 @@ class Spent(NamedTuple):
     """Of processor time, over all threads."""
 
 
+LEAST_SHARE = 1e-9
+"""Of a budget: less is nothing left."""
+
+
 def used_share(config: ResolvedConfig, spent: Spent) -> float:
     """Return the used share of the budget that will run out first, 0 to 1.
 
@@ -189,6 +193,9 @@ class Progress:
     """The last one that began …"""
     phase_began: int = 0
     """… and after how many samples."""
+    anchor: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    """Used share of the budget when the last phase that was cut short ended, and the share that
+    schedules count from there."""
     best_samples_seen: int = 0
     best_rank: float | None = None
     """Rank of the best snapshot, None before the first usable one."""
@@ -295,6 +302,9 @@ class TrainState:
         """
         config, factor = self.config, self.progress.learning_rate_factor
         phase, used = config.phases[phase_at(config, share)], share_of_phase(config, share)
+        if phase.most_samples is not None:
+            seen = self.progress.samples_seen - self.progress.phase_began
+            used = max(used, min(seen / phase.most_samples, 1.0))
         start = config.learning_rate if phase.learning_rate is None else phase.learning_rate
         fall = config.learning_rate_end / config.learning_rate
         learning_rate = factor * cosine(start, start * fall, used)
@@ -313,15 +323,31 @@ class TrainState:
         return used
 
     def begin_step(self) -> float:
-        """Return the used share of the budget; a phase that begins starts from the average."""
-        share = used_share(self.config, self.progress.spent)
+        """Return the share of the budget that schedules count as used.
+
+        A phase that begins starts from the average. What a phase leaves of its part, because it has
+        had its most samples, goes to those that follow.
+        """
+        share = self._scheduled_share()
         phase = phase_at(self.config, share)
+        most = self.config.phases[phase].most_samples
+        seen = self.progress.samples_seen - self.progress.phase_began
+        follows = phase == self.progress.phase and phase < len(self.config.phases) - 1
+        if follows and most is not None and seen >= most:
+            share, phase = sum(each.fraction for each in self.config.phases[: phase + 1]), phase + 1
+            self.progress.anchor = [used_share(self.config, self.progress.spent), share]
         if phase != self.progress.phase:
             self.progress.phase = phase
             self.progress.phase_began = self.progress.samples_seen
             self.generator_ema.begin(self.config.phases[phase].objective)
             self.generator.load_state_dict(self.generator_ema.state_dict())
         return share
+
+    def _scheduled_share(self) -> float:
+        """Return the used share, of what is left from the anchor on."""
+        began, counted = self.progress.anchor
+        used = used_share(self.config, self.progress.spent)
+        return counted + (used - began) * (1 - counted) / max(1 - began, LEAST_SHARE)
 
     @property
     def at_once(self) -> int:

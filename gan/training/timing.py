@@ -105,10 +105,26 @@ def _of_phases(config: ResolvedConfig, taken: Sequence[_Took]) -> _Took:
     def average(costs: Sequence[float]) -> float:
         if config.budget_samples is not None:
             return math.fsum(share * cost for share, cost in zip(shares, costs, strict=True))
-        rates = (share / max(cost, SHORTEST_S) for share, cost in zip(shares, costs, strict=True))
-        return 1 / math.fsum(rates)
+        return _over_time(config, [max(cost, SHORTEST_S) for cost in costs])
 
     return _Took(average([one.wall_s for one in taken]), average([one.cpu_s for one in taken]))
+
+
+def _over_time(config: ResolvedConfig, costs: Sequence[float]) -> float:
+    """Return what a sample takes on average of a budget of time, of which phases have parts.
+
+    What a phase leaves, because it has had its most samples, goes to those that follow.
+    """
+    budgets = [one for one in (config.budget_s, config.budget_cpu_s) if one is not None]
+    whole = left = min(budgets, default=1.0)
+    fractions, samples = 1.0, 0.0
+    for phase, cost in zip(config.phases, costs, strict=True):
+        lasts = left * phase.fraction / max(fractions, SHORTEST_S)
+        if phase.most_samples is not None and phase is not config.phases[-1]:
+            lasts = min(lasts, phase.most_samples * cost)
+        samples += lasts / cost
+        left, fractions = left - lasts, fractions - phase.fraction
+    return whole / max(samples, SHORTEST_S)
 
 
 class _Trial:

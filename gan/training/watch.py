@@ -28,9 +28,10 @@ from gan.training.rules import TickState
 from gan.training.state import Progress, TrainState, is_spent, seconds_left, used_share
 from storage.records.durable import replace_file
 
-COPIES_RISE, COPIES_TICKS = 1.5, 2
+COPIES_RISE, COPIES_TICKS, COPIES_CERTAIN = 1.5, 2, 2.0
 """Training stops when copies exceed so many times their value at the first full coverage, so many
-ticks in a row: one tick alone is noise, and a falling learning rate lowers copies again."""
+ticks in a row: one tick alone is noise, and a falling learning rate lowers copies again. Of few
+validation records the few nearest set the threshold: then also by so many standard deviations."""
 STATS = "stats.jsonl"
 CLOCKED = ("samples_seen", "seconds", "cpu_s", "samples_per_s")
 """Entries of a line that are no curve."""
@@ -53,11 +54,16 @@ def choose(state: TrainState, assessment: Assessment | None) -> None:
     if progress.copies_reference is None and assessment.full_coverage:
         progress.copies_reference = assessment.copies
     reference = progress.copies_reference
-    copied = reference is not None and assessment.copies > COPIES_RISE * reference
+    copied = reference is not None and assessment.copies > most_copies(reference, assessment)
     progress.copies_ticks = progress.copies_ticks + 1 if copied else 0
     usable = math.isfinite(assessment.rank) and not copied
     if usable and (progress.best_rank is None or assessment.rank < progress.best_rank):
         state.keep_best(assessment.rank)
+
+
+def most_copies(reference: float, assessment: Assessment) -> float:
+    """Return the largest share of copies that is no rise above the reference."""
+    return max(COPIES_RISE * reference, reference + COPIES_CERTAIN * assessment.copies_noise)
 
 
 def choose_fitted(state: TrainState, assess: Assess | None) -> None:
@@ -104,7 +110,7 @@ def decide(state: TrainState, assessment: Assessment | None) -> None:
         progress.stopped = f"validation reaches the targets of training.until: {targets}"
     elif in_last_phase and assessment is not None and progress.copies_ticks >= COPIES_TICKS:
         progress.stopped = (
-            f"copies rose to {assessment.copies:.3f}, more than {COPIES_RISE:g} times the "
+            f"copies rose to {assessment.copies:.3f}, more than chance explains beside the "
             f"{progress.copies_reference:.3f} of the first full coverage"
         )
     elif in_last_phase and out_of_patience:

@@ -32,7 +32,7 @@ def whole(tiny, codec, digits, tmp_path_factory):
 COUNTS = tuple((digit, 2) for digit in range(10))
 
 
-def assessor(ranks, copies=None, full_coverage=True, tables=None):
+def assessor(ranks, copies=None, full_coverage=True, tables=None, noise=0.0):
     """An assessment with given ranks, tick by tick; checks what it is called with."""
     numbers = zip(ranks, copies or itertools.repeat(0.05), strict=False)
 
@@ -44,7 +44,11 @@ def assessor(ranks, copies=None, full_coverage=True, tables=None):
         assert samples_seen % 160 == 0
         rank, share = next(numbers)
         return Assessment(
-            metrics={"coverage": 0.5}, rank=rank, copies=share, full_coverage=full_coverage
+            metrics={"coverage": 0.5},
+            rank=rank,
+            copies=share,
+            full_coverage=full_coverage,
+            copies_noise=noise,
         )
 
     return assess
@@ -163,6 +167,14 @@ def test_rising_copies_stop_it_and_are_not_chosen(tiny, codec, digits, tmp_path)
     result = train(longer, codec, digits, tmp_path, hooks=hooks, device="cpu")
     assert (result.samples_seen, result.best_samples_seen) == (640, 320)
     assert any("copies rose to 0.070" in event.text for event in result.events)
+
+
+def test_what_few_validation_records_explain_is_no_rise_of_copies(tiny, codec, digits, tmp_path):
+    hooks = Hooks(
+        assess=assessor([4.0, 3.0, 2.0, 1.0], copies=[0.04, 0.05, 0.07, 0.07], noise=0.02)
+    )
+    result = train(tiny, codec, digits, tmp_path, hooks=hooks, device="cpu")
+    assert result.samples_seen == result.best_samples_seen == 640
 
 
 def test_one_tick_of_copies_is_noise(tiny, codec, digits, tmp_path):

@@ -59,6 +59,40 @@ def test_phases_take_their_share(tiny):
     assert [phase_at(config, share) for share in (0.0, 0.24, 0.25, 0.9, 1.0)] == [0, 0, 1, 1, 1]
 
 
+def cut_short(tiny, codec, **budget):
+    phases = (
+        PhaseConfig(objective="adversarial", fraction=0.5, most_samples=96),
+        PhaseConfig(objective="adversarial", fraction=0.5),
+    )
+    config = tiny.model_copy(update={"phases": phases, **budget})
+    return TrainState(config, codec, find_device("cpu"))
+
+
+def test_a_phase_ends_after_its_most_samples_and_leaves_the_rest_to_the_next(tiny, codec):
+    state = cut_short(tiny, codec, budget_samples=960)
+    found, rates = [], []
+    for seen in (0, 80, 96, 528, 960):
+        state.progress.samples_seen = seen
+        share = state.begin_step()
+        state.follow_schedule(share)
+        found.append((phase_at(state.config, share), round(share, 3)))
+        rates.append(state.optimisers["generator"].optimiser.param_groups[0]["lr"])
+    assert found == [(0, 0.0), (0, round(80 / 960, 3)), (1, 0.5), (1, 0.75), (1, 1.0)]
+    assert state.progress.phase_began == 96
+    assert rates[1] < 0.3 * rates[0]
+    assert rates[2] == rates[0] > rates[3] > rates[4]
+
+
+def test_a_budget_that_ends_a_phase_earlier_changes_nothing(tiny, codec):
+    state = cut_short(tiny, codec, budget_samples=128)
+    shares = []
+    for seen in (0, 32, 64, 96):
+        state.progress.samples_seen = seen
+        shares.append(state.begin_step())
+    assert shares == [0.0, 0.25, 0.5, 0.75]
+    assert state.progress.phase_began == 64
+
+
 def test_weights_decay_until_the_regularized_part_is_over(tiny, codec):
     config = tiny.model_copy(update={"weight_decay": 0.5, "regularized": 0.6})
     state = TrainState(config, codec, find_device("cpu"))

@@ -117,6 +117,7 @@ class ValidationAssess:
             rank=rank(worse, self.nominal, self.passes),
             copies=max(worse["copies_share"], self.nominal),
             full_coverage=worse["coverage_ratio"] >= FULL_COVERAGE,
+            copies_noise=math.sqrt(self.nominal * (1 - self.nominal) / len(self.classes_N)),
         )
 
     def _told_apart(self, fakes: Encoded) -> float:

@@ -83,7 +83,7 @@ class DenoisedMixture(Generator, Initialisable):
         """Return `images_NCHW`."""
         place = self.mixture.choose(z_NZ[:, 0], labels_N)
         drawn, level_N = self.draft(z_NZ, place)
-        return self.denoised(drawn, place, level_N)
+        return self.mixture.add_defects(self.denoised(drawn, place, level_N), z_NZ, place)
 
     def draft(self, z_NZ: Tensor, place: GaussianIndex) -> tuple[Tensor, Tensor]:
         """Return the images that the last step starts from, and their levels of noise."""

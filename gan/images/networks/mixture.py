@@ -2,13 +2,15 @@
 
 The first value of the latent chooses the Gaussian, the next ones are its coordinates. Large images
 are modelled at a half or a quarter of their sides and doubled smoothly; what that leaves out is
-drawn as a random field (see `grain`) from the values that follow.
+drawn as a random field (see `grain`), and what only a small class has as single things on its
+images (see `defects`), from the values that follow.
 
 Shapes: N images, C channels, H height, W width, Z latent, P values of a small image, G groups,
 D components, K Gaussians of a group.
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +31,7 @@ from gan.images.mixture import (
     fit_groups,
     principal_components,
 )
+from gan.images.networks.defects import Defects
 from gan.images.networks.grain import Grain
 from gan.images.networks.layers import Initialisable
 from gan.protocols import Generator, Networks
@@ -90,9 +93,10 @@ class MixtureGenerator(Generator, Initialisable):
         D, K = int(config.network["components"]), int(config.network["gaussians"])
         self.mixture_size = MixtureSize(D, K, int(config.network["rows_per_gaussian"]))
         self.is_labelled = bool(codec.classes)
-        self.grain = None
+        self.grain = self.defects = None
         if config.network.get("grain"):
             self.grain = Grain(G, codec.channels, codec.height, codec.width)
+            self.defects = Defects(G, codec.channels, codec.height, codec.width)
         self.described = 1 + D
         self.register_buffer("mean_GP", torch.zeros(G, P))
         self.register_buffer("basis_GDP", torch.zeros(G, D, P))
@@ -106,7 +110,7 @@ class MixtureGenerator(Generator, Initialisable):
         """Return `images_NCHW`."""
         place = self.choose(z_NZ[:, 0], labels_N)
         images = self.enlarge(self.decode(z_NZ[:, 1 : 1 + self.components], place))
-        return images if self.grain is None else images + self.draw_grain(z_NZ[:, 1:], place)
+        return self.add_defects(images + self.draw_grain(z_NZ[:, 1:], place), z_NZ, place)
 
     @property
     def components(self) -> int:
@@ -116,7 +120,8 @@ class MixtureGenerator(Generator, Initialisable):
     @property
     def numbers(self) -> int:
         """How many values of a latent are its own."""
-        return 1 + self.components + (self.grain.numbers if self.grain is not None else 0)
+        beyond = [part.numbers for part in (self.grain, self.defects) if part is not None]
+        return 1 + self.components + sum(beyond)
 
     def draw_grain(self, normal_NL: Tensor, place: GaussianIndex) -> Tensor:
         """Return what is finer than the mixture, `grain_NCHW`; nothing where it has none.
@@ -130,6 +135,15 @@ class MixtureGenerator(Generator, Initialisable):
         own = slice(self.components, self.components + self.grain.numbers)
         grain: Tensor = self.grain(normal_NL[:, own], place.group_N)
         return grain
+
+    def add_defects(self, images_NCHW: Tensor, z_NZ: Tensor, place: GaussianIndex) -> Tensor:
+        """Return images with the defects of their groups, which nothing changes after that."""
+        if self.defects is None or not self.defects.any:
+            return images_NCHW
+        own = slice(self.numbers - self.defects.numbers, self.numbers)
+        below_NCHW = images_NCHW.detach()
+        added: Tensor = self.defects(z_NZ[:, own], place.group_N).to(below_NCHW)
+        return images_NCHW + ((below_NCHW + added).clamp(-1, 1) - below_NCHW)
 
     def choose(self, normal_N: Tensor, labels_N: Tensor) -> GaussianIndex:
         """Return the Gaussian that each normal number chooses, of its class or of all groups."""
@@ -187,8 +201,9 @@ class MixtureGenerator(Generator, Initialisable):
         del stream
         for buffer in self.buffers(recurse=False):
             buffer.zero_()
-        if self.grain is not None:
-            self.grain.start()
+        for part in (self.grain, self.defects):
+            if part is not None:
+                part.start()
         self.shares_GK.fill_(1 / self.shares_GK.shape[1])
         self.group_share_G.fill_(1 / len(self.group_share_G))
         self.residual_G.fill_(1.0)
@@ -219,8 +234,9 @@ class MixtureGenerator(Generator, Initialisable):
                 for label in np.unique(labels_R)
             ]
         )
+        clean = self._without_defects(encoded, rows_R)
         small = [
-            self.shrink(self.codec.to_samples(torch.from_numpy(encoded.values[part]))).numpy()
+            self.shrink(clean(part)).numpy()
             for part in np.array_split(rows_R, max(len(rows_R) // 1_000, 1))
         ]
         images_RP = np.concatenate(small)
@@ -231,10 +247,37 @@ class MixtureGenerator(Generator, Initialisable):
         for index, group in enumerate(fitted):
             self._keep(index, group)
         if self.grain is not None:
-            self._measure_grain(self.grain, encoded, rows_R, groups_R)
+            self._measure_grain(self.grain, clean, rows_R, groups_R)
+
+    def _without_defects(self, encoded: Encoded, rows_R: Array) -> Callable[[Array], Tensor]:
+        """Learn the defects of small classes; return what reads images without them."""
+
+        def read(rows: Array) -> Tensor:
+            return self.codec.to_samples(torch.from_numpy(encoded.values[rows]))
+
+        if self.defects is None or not self.is_labelled:
+            return read
+        without = {
+            row: image_CHW
+            for rows, images in self.defects.measure(read, rows_R, encoded.labels_N[rows_R])
+            for row, image_CHW in zip(rows.tolist(), images, strict=True)
+        }
+
+        def clean(rows: Array) -> Tensor:
+            images = read(rows)
+            for place, row in enumerate(rows.tolist()):
+                if row in without:
+                    images[place] = without[row]
+            return images
+
+        return clean
 
     def _measure_grain(
-        self, grain: Grain, encoded: Encoded, rows_R: Array, groups_R: Array
+        self,
+        grain: Grain,
+        read: Callable[[Array], Tensor],
+        rows_R: Array,
+        groups_R: Array,
     ) -> None:
         """Measure what real images have beyond what the mixture can show of them."""
         each = max(GRAIN_ROWS // len(self.mean_GP), 1)
@@ -243,8 +286,7 @@ class MixtureGenerator(Generator, Initialisable):
         )
         parts = []
         for part in np.array_split(seen, max(len(seen) // GRAIN_PART, 1)):
-            images = self.codec.to_samples(torch.from_numpy(encoded.values[rows_R[part]]))
-            images = images.to(self.mean_GP.device)
+            images = read(rows_R[part]).to(self.mean_GP.device)
             group_N = torch.from_numpy(groups_R[part]).to(self.mean_GP.device)
             parts.append(images - self.shown(images, group_N))
         grain.measure(torch.cat(parts), torch.from_numpy(groups_R[seen]))

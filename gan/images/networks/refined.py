@@ -104,8 +104,7 @@ class MixtureGanGenerator(DenoisedMixture):
             made = self.finisher(drawn, place.group_N, level_N, noise)
         else:
             made = self.denoised(drawn, place, level_N)
-        images_NCHW: Tensor = self.spectrum(made)
-        return images_NCHW
+        return self.mixture.add_defects(self.spectrum(made), z_NZ, place)
 
     def pairs(
         self, reals: Tensor, z_NZ: Tensor, labels_N: Tensor, stream: torch.Generator

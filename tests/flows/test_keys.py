@@ -12,8 +12,8 @@ from storage.lake.synthesis import resolve
 from storage.sources.prepared import Prepared
 
 NIGHT, NEXT = date(2026, 11, 21), date(2026, 11, 22)
-TRAIN_KEY = "f3bdeb6b7520b32b4441bf41bd8ee1275f5d431a81f09bf78f181dac0d05c580"
-RUN_KEY = "1a3c2e01cc6d184ac57f77d3ee3f21d3c98f5b57299847565c761467628c8660"
+TRAIN_KEY = "cffc4658bcb9fc80ed7d956d306f036f956a8d51d5eeed7588e0c796263bc46a"
+RUN_KEY = "92874e333e2a4f00663c1e5ff0bd3247e7363a4b6af2cd8ecd7a5c2d7495243d"
 MINIMAL = {"name": "mine", "source": {"uri": "example:digits"}}
 TRAINING = [
     {"seed": 1},
@@ -131,7 +131,7 @@ def test_what_decides_the_shards_changes_the_run_key(change):
     assert keys(change)[0] == BASE[0]
 
 
-FILL_KEY = "82c5a1d917d53870680930fdbdfa87dbc368af77085c3e7840a6a37781173383"
+FILL_KEY = "44d551b41e1d4b4f4c4413a5ffadf370128d0e831d3b5a3a18d25159c99c7257"
 
 
 def test_to_fill_up_the_training_split_is_what_fill_was_and_all_else_is_another_run():

@@ -2,7 +2,8 @@
 
 A lookup is learnt: a combination and its answer are kept where `g` rows of train hold both. Another
 combination has the answer of the one most like it, a single number that of the nearest: always the
-same, so that the dependence holds among synthetic rows, too.
+same, so that the dependence holds among synthetic rows, too. Where answers are numbers that follow
+the number smoothly, such as a rate of a day, one that is not kept has what lies on their trend.
 
 A condition's column is learnt like others and overwritten where the condition holds. Where a rule
 is exact and the column drew the value although the condition does not hold, the row is drawn again
@@ -26,8 +27,11 @@ from gan.tables.columns.moments import seconds_between
 from gan.tables.columns.rounding import as_floats
 from gan.tables.columns.rules import describe
 from gan.tables.columns.texts import NULL, equals, is_readable, read_values
+from gan.tables.columns.trend import Trend, is_smooth, trend_between
 from gan.tables.columns.values import (
+    find_decimals,
     from_plain,
+    from_units,
     is_number,
     parse_type,
     plain,
@@ -153,6 +157,10 @@ class Lookup(DerivedColumn):
     """The combinations; of one column its values."""
     answers: Any
     """Arrow array (G,): the answer of each."""
+    between: Trend | None = None
+    """What a number that is none of the keys gives; None: the answer of the nearest key."""
+    decimals: int | None = None
+    """Of the answers, for what is between."""
 
     @classmethod
     def fit(cls, rule: Constraint, records: Mapping[str, Any], g: int) -> Self:
@@ -169,11 +177,16 @@ class Lookup(DerivedColumn):
         first = _first_of_each(keys, order)
         kept = pa.array(np.sort(order[first]))
         rows = [pairs.rows[place] for place in kept.to_pylist()]
+        known = {each: plain(keys[each]).take(kept) for each in names}
+        found = answers.take(kept)
+        smooth = len(names) == 1 and is_smooth(known[names[0]], found)
         return cls(
             name=name,
             kind_name=str(records[name].type),
-            keys=Joint.of({each: plain(keys[each]).take(kept) for each in names}, rows),
-            answers=answers.take(kept),
+            keys=Joint.of(known, rows),
+            answers=found,
+            between=trend_between(records[names[0]], records[name], g) if smooth else None,
+            decimals=find_decimals(records[name]),
         )
 
     @property
@@ -186,6 +199,13 @@ class Lookup(DerivedColumn):
         del first_row
         places_N = self._places(decoded)
         found = self.answers.take(pa.array(places_N))
+        if self.between is not None:
+            column = plain(decoded[self.inputs[0]])
+            between_N, valid_N = self.between.at(column)
+            if self.decimals is not None:
+                between_N = np.rint(between_N).astype(np.int64)
+            kept = pc.or_(pc.is_in(column, value_set=self.keys.vocabularies[0]), pa.array(~valid_N))
+            found = pc.if_else(kept, found, from_units(between_N, self.decimals, found.type))
         nothing = pa.scalar(None, found.type)
         return pc.if_else(pa.array(self.present(decoded, rows)), found, nothing)
 
@@ -208,7 +228,10 @@ class Lookup(DerivedColumn):
 
     def to_json(self) -> dict[str, Any]:
         """Return the column as JSON; no combination that fewer than g rows of train hold."""
-        return {**super().to_json(), "keys": self.keys.to_json(), "answers": to_plain(self.answers)}
+        data = {**super().to_json(), "keys": self.keys.to_json(), "answers": to_plain(self.answers)}
+        if self.between is None:
+            return data
+        return {**data, "between": self.between.to_json(), "decimals": self.decimals}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -218,6 +241,8 @@ class Lookup(DerivedColumn):
             kind_name=data["type"],
             keys=Joint.from_json(data["keys"]),
             answers=from_plain(data["answers"], parse_type(data["type"])),
+            between=Trend.from_json(data["between"]) if "between" in data else None,
+            decimals=data.get("decimals"),
         )
 
 

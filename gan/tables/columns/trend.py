@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from gan.tables.columns.values import to_units
+from gan.tables.columns.values import find_decimals, is_number, to_units
 
 Array = np.ndarray[Any, Any]
 
@@ -20,6 +20,10 @@ MOST_KNOTS = 1024
 EXACT_PART, EXACT_SHARE = 1 / 8, 0.99
 """A column that lies within so much of its bin's width of the trend, in so many of the rows that
 lie beside it, is the trend itself: a logarithm, a unit of measure, a day as a number."""
+
+SMOOTH, FEWEST_ANSWERS = 0.3, 20
+"""Numbers follow another smoothly where those of neighbours differ by so much of what those in a
+random order do; there are at least so many different ones."""
 
 
 class Trend(NamedTuple):
@@ -83,3 +87,36 @@ def learn_trend(there_N: Array, here_N: Array, decimals: int | None, g: int) -> 
         for values_N in (there_N, here_N)
     )
     return Trend(there_V, here_V, decimals)
+
+
+def is_smooth(there: Any, here: Any) -> bool:
+    """Return whether both are numbers, and one follows the other without jumps.
+
+    Args:
+        there: different values, Arrow.
+        here: what goes with each.
+    """
+    numbers = is_number(there.type) and is_number(here.type)
+    if not numbers or there.null_count or here.null_count:
+        return False
+    order = np.argsort(to_units(there, None)[0], kind="stable")
+    here_G = to_units(here, None)[0][order].astype(np.float64)
+    if len(np.unique(here_G)) < FEWEST_ANSWERS:
+        return False
+    mixed_G = np.random.default_rng(0).permutation(here_G)
+    near, by_chance = (np.abs(np.diff(each)).mean() for each in (here_G, mixed_G))
+    return bool(near <= SMOOTH * by_chance)
+
+
+def trend_between(there: Any, here: Any, g: int) -> Trend:
+    """Return the mean of one column of records by another; both end where g rows lie beyond."""
+    (there_N, there_valid_N), (here_N, here_valid_N) = (
+        to_units(there, None),
+        to_units(here, find_decimals(here)),
+    )
+    both_N = there_valid_N & here_valid_N
+    ends = []
+    for values_N in (there_N[both_N], here_N[both_N]):
+        low, high = np.sort(values_N)[[g, -1 - g]]
+        ends.append(np.clip(values_N, low, high))
+    return learn_trend(ends[0], ends[1], None, g)

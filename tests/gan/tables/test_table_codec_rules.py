@@ -290,6 +290,54 @@ def test_an_unknown_number_has_the_answer_of_the_nearest():
     assert maker.make(7, 0, {"zone": zones}).to_pylist() == ["x", "x", "y", "y", "z", "z", "x"]
 
 
+def smooth_lookup(answer_of, rows=2 * ROWS):
+    """Return a codec of a column that another one decides, most of whose values few rows hold."""
+    numbers = np.random.default_rng(12)
+    wage = (numbers.lognormal(7.6, 0.6, rows) / 50).round().astype(np.int64) * 50
+    columns = {"wage": pa.array(wage), "answer": pa.array(answer_of(wage))}
+    columns["other"] = cycle(["p", "q", "r"], rows)
+    codec, records = fit(columns, {"kind": "lookup", "columns": ("answer", "wage")})
+    values, counts = np.unique(wage, return_counts=True)
+    return codec, records, values[counts >= 10]
+
+
+def test_between_the_keys_of_a_smooth_lookup_lies_what_is_between_their_answers():
+    def tax(wage):
+        return (0.19 * (wage - 1000).clip(0) + 1e-5 * wage**2).round(2)
+
+    codec, records, kept = smooth_lookup(tax)
+    fakes = random_rows(codec)
+    wage, answer = fakes["wage"].to_numpy(), fakes["answer"].to_numpy()
+    known = np.isin(wage, kept)
+    np.testing.assert_array_equal(answer[known], tax(wage[known]))
+    inside = ~known & (wage < kept.max())
+    assert inside.sum() > 50
+    assert np.abs(answer - tax(wage))[inside].max() < 10
+    assert len(np.unique(answer[~known])) > len(np.unique(wage[~known])) / 3
+    assert len(np.unique(np.stack([wage, answer]), axis=1).T) == len(np.unique(wage))
+    np.testing.assert_allclose(answer, answer.round(2))
+    assert answer.max() <= np.sort(records["answer"].to_numpy())[-10]
+
+
+def test_an_answer_that_few_rows_hold_moves_nothing_in_between():
+    _, records, _ = smooth_lookup(lambda wage: wage // 10)
+    table = records.to_pydict()
+    rare = [row for row, wage in enumerate(table["wage"]) if wage > 8000][:5]
+    for row in rare:
+        table["wage"][row], table["answer"][row] = 99_950, 98_765_431
+    changed = pa.table(table, schema=records.schema)
+    planted = again(TableCodec.fit(changed, None))
+    assert max(random_rows(planted)["answer"].to_pylist()) < 2000
+    assert "98765431" not in json.dumps(planted.to_json())
+
+
+def test_answers_in_no_order_are_those_of_a_key():
+    regions = np.random.default_rng(13).integers(1, 900, 10_000)
+    codec, _, kept = smooth_lookup(lambda wage: regions[wage // 50 % 10_000])
+    shown = set(regions[kept // 50 % 10_000].tolist())
+    assert set(random_rows(codec)["answer"].to_pylist()) <= shown
+
+
 def test_a_lookup_that_few_rows_share_is_refused():
     rule = {"kind": "lookup", "columns": ("b", "a")}
     with pytest.raises(DataError, match=r"no combination of a \+ b is held by 10 rows"):

@@ -90,7 +90,7 @@ def digits(rows: int = 320) -> tuple[ImageCodec, pa.Table]:
 
 def table(rows: int = 400) -> tuple[TableCodec, pa.Table]:
     """Return a made-up table of numbers and categories."""
-    from storage.records.schema import KEY, SCHEMA
+    from storage.records.table_metadata import KEY, SCHEMA
 
     numbers = np.random.default_rng(3)
     kind = numbers.integers(0, 3, rows)

@@ -22,7 +22,7 @@ from gan.lift.result import Lift, lift_record
 from gan.report import Evaluation, Figure, Report, ReportInputs
 from storage.masking import masked
 from storage.records.modalities import words_of
-from storage.records.schema import without_columns
+from storage.records.table_metadata import without_columns
 from storage.sources.builder import load_builder
 from storage.sources.given import GivenRecords, GivenRequest
 from storage.sources.prepared import Prepared

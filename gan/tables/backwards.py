@@ -30,8 +30,8 @@ from gan.tables.columns.rounding import WAYS, as_floats
 from gan.tables.columns.values import LARGEST, Modelled, from_units, plain, to_units
 from gan.tables.constraints import violations
 from gan.tables.solve_formula import solved_for
+from storage.records.constraint import Constraint
 from storage.records.moment_parts import MOMENTS, WHOLE_UNITS, part_values
-from storage.records.schema import Constraint
 
 if TYPE_CHECKING:
     from gan.tables.codec import TableCodec

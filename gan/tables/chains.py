@@ -18,7 +18,7 @@ from gan.tables.columns.moments import by_day
 from gan.tables.columns.rules import describe
 from gan.tables.contradictions import Step, ordered
 from gan.tables.ordering import common_ranks, value_days
-from storage.records.schema import Constraint
+from storage.records.constraint import Constraint
 
 if TYPE_CHECKING:
     from gan.tables.vocabularies import Vocabularies

@@ -23,8 +23,9 @@ from gan.tables.columns.moments import by_day
 from gan.tables.columns.rules import NUMERIC, describe
 from gan.tables.columns.texts import equals, read_values
 from gan.tables.columns.values import plain
+from storage.records.constraint import Constraint
 from storage.records.moment_parts import days
-from storage.records.schema import Constraint, read_table_metadata
+from storage.records.table_metadata import read_table_metadata
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from gan.errors import ConfigError
 from gan.tables.columns.rules import TOGETHER, bound_text, describe, find_decided, in_turn
+from storage.records.constraint import Constraint
 from storage.records.piecewise import piecewise
-from storage.records.schema import Constraint, TableMetadata
+from storage.records.table_metadata import TableMetadata
 
 NUMBERS = frozenset({"integer", "float", "decimal"})
 MOMENTS = frozenset({"date", "timestamp"})

@@ -32,7 +32,9 @@ from gan.tables.columns.rules import describe
 from gan.tables.columns.texts import equals
 from gan.tables.constraints import violations
 from gan.tables.unique import PartialCodes, Unique, allowed_cells, partial_codes
-from storage.records.schema import Condition, Constraint, TableMetadata
+from storage.records.constraint import Constraint
+from storage.records.schema import Condition
+from storage.records.table_metadata import TableMetadata
 
 if TYPE_CHECKING:
     from gan.tables.vocabularies import Vocabularies

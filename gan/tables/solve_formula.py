@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from storage.records.constraint import Constraint
 from storage.records.piecewise import piecewise
-from storage.records.schema import Constraint
 
 Array = np.ndarray[Any, Any]
 

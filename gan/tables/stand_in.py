@@ -42,7 +42,8 @@ from gan.tables.columns.values import (
     require_metadata,
     to_units,
 )
-from storage.records.schema import Column, TableMetadata, with_table_metadata
+from storage.records.schema import Column
+from storage.records.table_metadata import TableMetadata, with_table_metadata
 
 Array = np.ndarray[Any, Any]
 

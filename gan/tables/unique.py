@@ -28,7 +28,7 @@ from gan.codecs import ShardRequest
 from gan.errors import ConfigError
 from gan.tables.columns.rules import describe
 from gan.tables.constraints import combination_ids
-from storage.records.schema import Constraint
+from storage.records.constraint import Constraint
 
 if TYPE_CHECKING:
     from gan.tables.columns.values import Modelled

@@ -33,7 +33,8 @@ from gan.tables.columns.label_order import label_groups
 from gan.tables.columns.texts import NULL, read_value
 from gan.tables.columns.values import Modelled, require_metadata
 from gan.tables.strata import ConditionStrata
-from storage.records.schema import Condition, Label, TableMetadata
+from storage.records.schema import Condition, Label
+from storage.records.table_metadata import TableMetadata
 
 Array = np.ndarray[Any, Any]
 

@@ -33,13 +33,8 @@ from storage.lake.synthesis import (
     resolve_balance,
 )
 from storage.records.modalities import MODALITIES
-from storage.records.schema import (
-    ClassCounts,
-    Condition,
-    read_class_counts,
-    read_table_metadata,
-    soft_label_columns,
-)
+from storage.records.schema import ClassCounts, Condition, read_class_counts, soft_label_columns
+from storage.records.table_metadata import read_table_metadata
 from storage.shards.format import SAMPLE_ID, load_format
 
 FORMAT = "ganmill-plan/1"

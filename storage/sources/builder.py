@@ -20,7 +20,8 @@ from storage.errors import SourceError
 from storage.records.durable import sync_file
 from storage.records.modalities import MODALITIES, load_code
 from storage.records.proposal import Proposal
-from storage.records.schema import ClassCounts, Column, read_table_metadata
+from storage.records.schema import ClassCounts, Column
+from storage.records.table_metadata import read_table_metadata
 from storage.sources.checks import missing_column
 from storage.sources.config import SourceConfig
 from storage.sources.files import FileKind, ParquetFiles, SourceFiles, digest_files, verify_files

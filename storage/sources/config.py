@@ -10,8 +10,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from storage.masking import NO_LOGIN, check_no_secret
+from storage.records.constraint import Constraint
 from storage.records.modalities import MODALITIES
-from storage.records.schema import FROZEN, Constraint, Kind
+from storage.records.schema import FROZEN, Kind
 from storage.sources.paths import path_selector
 from storage.sources.split import SplitConfig
 

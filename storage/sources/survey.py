@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from storage.records.constraint import Constraint
 from storage.records.proposal import Proposal
-from storage.records.schema import Constraint
 
 LABELS: Final = (
     "label", "labels", "class", "target", "y", "outcome", "diagnosis", "churn", "churned",

@@ -22,7 +22,8 @@ from gan.report import Ceiling, Evaluation
 from storage.errors import UnreachableError
 from storage.lake import promotions
 from storage.records.modalities import MODALITIES
-from storage.records.schema import Column, TableMetadata, count_classes, with_table_metadata
+from storage.records.schema import Column, count_classes
+from storage.records.table_metadata import TableMetadata, with_table_metadata
 from storage.sources.prepared import Prepared
 from storage.stores.memory import MemoryStore
 from storage.stores.retry import RetryingStore, RetryPolicy

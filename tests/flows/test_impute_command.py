@@ -19,7 +19,8 @@ from gan.snapshot import save_snapshot
 from storage.lake import promotions
 from storage.lake.promotions import PromotionDraft
 from storage.lake.registry import put_candidate
-from storage.records.schema import Column, TableMetadata, with_table_metadata
+from storage.records.schema import Column
+from storage.records.table_metadata import TableMetadata, with_table_metadata
 from storage.stores.local import LocalStore
 
 NAME, VERSION = "shop", "20260101T000000Z-0123abcd"

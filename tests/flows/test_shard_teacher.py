@@ -20,7 +20,8 @@ from storage.errors import IntegrityError
 from storage.lake.layout import generator_internal_key
 from storage.lake.plan import Identity, RecordKind, propose
 from storage.lake.synthesis import SynthesisConfig
-from storage.records.schema import Column, TableMetadata, with_table_metadata
+from storage.records.schema import Column
+from storage.records.table_metadata import TableMetadata, with_table_metadata
 from storage.stores.memory import MemoryStore
 
 FILE = "teacher-0123456789abcdef"

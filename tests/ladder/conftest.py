@@ -16,7 +16,8 @@ from gan.images.judge import build_reference, evaluate
 from gan.modalities import Options, Reference, Splits
 from gan.report import Evaluation
 from gan.tables.judge import build_reference as build_table_reference
-from storage.records.schema import Column, TableMetadata, with_table_metadata
+from storage.records.schema import Column
+from storage.records.table_metadata import TableMetadata, with_table_metadata
 
 TRAIN, VALIDATION, HOLDOUT = 719, 359, 359
 """Rows of 1,797; the rest, 360, is the perfect generator."""

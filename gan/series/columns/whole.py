@@ -17,8 +17,9 @@ from gan.tables.columns.derived import Constant
 from gan.tables.columns.fit import fit_columns, label_classes
 from gan.tables.columns.levels import Presence
 from gan.tables.columns.partners import closest_columns
-from storage.records.schema import Column, TableMetadata, with_table_metadata
+from storage.records.schema import Column
 from storage.records.series import SeriesMetadata
+from storage.records.table_metadata import TableMetadata, with_table_metadata
 
 Array = np.ndarray[Any, Any]
 

@@ -25,8 +25,9 @@ from gan.series.evaluation.context import SeriesContext
 from gan.series.evaluation.identity import EntityIdentity
 from gan.tables.evaluation.columns import EvaluationContext, JudgedColumn
 from gan.tables.evaluation.facts import Validity, missing_classes
-from storage.records.schema import Column, TableMetadata
+from storage.records.schema import Column
 from storage.records.series import SeriesMetadata, lengths_of, steps_of
+from storage.records.table_metadata import TableMetadata
 
 Array = np.ndarray[Any, Any]
 

@@ -25,9 +25,9 @@ from gan.errors import DataError
 from gan.tables.columns.moments import UNIT_SECONDS, seconds_between
 from gan.tables.columns.rounding import Rounding, as_floats, noise_of
 from gan.tables.columns.values import NumberError
+from storage.records.constraint import Constraint
 from storage.records.moment_parts import WHOLE_UNITS, days, whole_months
 from storage.records.piecewise import piecewise
-from storage.records.schema import Constraint
 
 Array = np.ndarray[Any, Any]
 

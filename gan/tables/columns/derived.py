@@ -19,7 +19,7 @@ from gan.tables.columns.rounding import as_floats
 from gan.tables.columns.values import from_plain, from_units, parse_type, to_plain, to_units
 from gan.tables.keys import Integers, Texts, read_form
 from gan.tables.spread_keys import SpreadIntegers
-from storage.records.schema import Constraint
+from storage.records.constraint import Constraint
 
 Array = np.ndarray[Any, Any]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]

@@ -38,7 +38,7 @@ from gan.tables.columns.values import (
     to_plain,
     to_units,
 )
-from storage.records.schema import Constraint
+from storage.records.constraint import Constraint
 
 Array = np.ndarray[Any, Any]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]

@@ -29,8 +29,10 @@ from gan.tables.columns.values import (
     require_metadata,
 )
 from gan.tables.spread_keys import learn_knots
+from storage.records.constraint import Constraint
 from storage.records.proposal import Proposal, left_out
-from storage.records.schema import Column, Constraint, TableMetadata
+from storage.records.schema import Column
+from storage.records.table_metadata import TableMetadata
 
 Fitted = tuple[tuple[Modelled, ...], tuple[DerivedColumn, ...]]
 

@@ -29,8 +29,8 @@ from gan.tables.columns.moments import (
 from gan.tables.columns.rounding import Rounding, as_floats
 from gan.tables.columns.rules import describe
 from gan.tables.columns.values import parse_type
+from storage.records.constraint import Constraint
 from storage.records.moment_parts import WHOLE_UNITS, days
-from storage.records.schema import Constraint
 
 Array = np.ndarray[Any, Any]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]

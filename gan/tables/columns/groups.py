@@ -36,7 +36,8 @@ from typing import Any
 import numpy as np
 
 from gan.errors import DataError
-from storage.records.schema import Constraint, TableMetadata
+from storage.records.constraint import Constraint
+from storage.records.table_metadata import TableMetadata
 
 Array = np.ndarray[Any, Any]
 

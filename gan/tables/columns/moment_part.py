@@ -13,8 +13,8 @@ from gan.tables.columns.derived import RuleColumn, read_shown
 from gan.tables.columns.rules import describe
 from gan.tables.columns.texts import read_values
 from gan.tables.columns.values import parse_type, plain
+from storage.records.constraint import Constraint
 from storage.records.moment_parts import part_values
-from storage.records.schema import Constraint
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 

@@ -13,7 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 
 from gan.errors import ConfigError
-from storage.records.schema import Constraint
+from storage.records.constraint import Constraint
 
 NUMERIC = frozenset(
     {"product", "products", "ratio", "linear", "difference", "largest", "smallest", "piecewise"}

@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 
 from gan.errors import DataError, SnapshotError
-from storage.records.schema import TableMetadata, read_table_metadata
+from storage.records.table_metadata import TableMetadata, read_table_metadata
 
 Array = np.ndarray[Any, Any]
 Described = TypeVar("Described")

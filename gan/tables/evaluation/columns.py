@@ -16,7 +16,7 @@ from gan.errors import ConfigError, DataError
 from gan.modalities import Options, Splits, comparable_rows
 from gan.randomness import numpy_stream
 from gan.tables.columns.values import STORED, plain, require_metadata
-from storage.records.schema import TableMetadata
+from storage.records.table_metadata import TableMetadata
 
 Array = np.ndarray[Any, Any]
 

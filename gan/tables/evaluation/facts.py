@@ -36,7 +36,8 @@ from gan.tables.evaluation.columns import (
     levels_by_count,
 )
 from gan.tables.keys import form_pattern
-from storage.records.schema import Column, Constraint
+from storage.records.constraint import Constraint
+from storage.records.schema import Column
 
 Array = np.ndarray[Any, Any]
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from gan.report import Figure, Metric
 from gan.tables.evaluation.columns import judged_columns
-from storage.records.schema import TableMetadata
+from storage.records.table_metadata import TableMetadata
 
 Array = np.ndarray[Any, Any]
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 from gan.report import Figure
 from gan.tables.columns.rules import in_words
 from gan.tables.constraints import violations
-from storage.records.schema import TableMetadata
+from storage.records.table_metadata import TableMetadata
 
 ALL = "all"
 NEARLY_ALL = "nearly all"

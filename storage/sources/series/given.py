@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from storage.errors import SourceError
-from storage.records.schema import TableMetadata, with_table_metadata
 from storage.records.series import SeriesMetadata, read_series_metadata, to_long, to_nested
+from storage.records.table_metadata import TableMetadata, with_table_metadata
 from storage.sources.checks import listed
 from storage.sources.config import SourceConfig
 from storage.sources.given import GivenRecords, GivenRequest, said_of_data

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from storage.errors import SourceError
-from storage.records.schema import TableMetadata, with_table_metadata
+from storage.records.table_metadata import TableMetadata, with_table_metadata
 from storage.sources.builder import Builder, Built, PrepareJob, Source, write_splits
 from storage.sources.checks import advice, check_classes, check_trained_classes
 from storage.sources.config import SourceConfig

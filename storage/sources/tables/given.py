@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.errors import SourceError
-from storage.records.schema import read_table_metadata, without_columns
+from storage.records.table_metadata import read_table_metadata, without_columns
 from storage.sources.checks import MAX_SKIPPED_FRACTION, first_few, listed
 from storage.sources.config import CsvConfig, SourceConfig
 from storage.sources.given import GivenRecords, GivenRequest, said_of_data

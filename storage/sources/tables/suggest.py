@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from storage.records.constraint import Constraint
 from storage.records.moment_parts import days
-from storage.records.schema import Column, Constraint
+from storage.records.schema import Column
 from storage.sources.tables.standards import EMAIL, SSN, is_card, is_iban
 from storage.sources.tables.text_patterns import words_of_name
 

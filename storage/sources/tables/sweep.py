@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from storage.records.schema import Constraint
+from storage.records.constraint import Constraint
 from storage.sources.builder import Progress
 from storage.sources.split import row_digests
 from storage.sources.streams.sample import as_words

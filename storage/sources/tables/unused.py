@@ -5,7 +5,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from storage.records.schema import read_table_metadata
+from storage.records.table_metadata import read_table_metadata
 from storage.sources.config import SourceConfig
 from storage.sources.tables.dialect import KEY, Dialect
 

@@ -9,7 +9,7 @@ from gan.codecs import ShardRequest
 from gan.tables.codec import TableCodec
 from gan.tables.constraints import violations
 from gan.tables.rejection import repair
-from storage.records.schema import KEY, SCHEMA
+from storage.records.table_metadata import KEY, SCHEMA
 
 KINDS = {
     "int8": "integer",

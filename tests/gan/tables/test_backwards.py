@@ -12,7 +12,7 @@ from small_tables import with_meaning
 from gan.errors import DataError
 from gan.tables.constraints import violations
 from gan.tables.impute import impute
-from storage.records.schema import Constraint
+from storage.records.constraint import Constraint
 
 ROWS = 4000
 RULES = [

@@ -9,7 +9,7 @@ import pytest
 
 from gan.errors import DataError
 from gan.tables.constraints import check_real, violations
-from storage.records.schema import Constraint
+from storage.records.constraint import Constraint
 
 
 def broken(constraint, real=None, **columns):

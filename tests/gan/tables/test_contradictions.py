@@ -4,7 +4,9 @@ import pytest
 
 from gan.errors import ConfigError
 from gan.tables.contradictions import check_constraints
-from storage.records.schema import Column, Constraint, TableMetadata
+from storage.records.constraint import Constraint
+from storage.records.schema import Column
+from storage.records.table_metadata import TableMetadata
 
 KINDS = {
     "a": "integer",

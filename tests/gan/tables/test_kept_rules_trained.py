@@ -12,7 +12,8 @@ from gan.modalities import load_modality
 from gan.sample import Sampler
 from gan.tables.constraints import violations
 from gan.training.loop import train
-from storage.records.schema import Condition, Constraint
+from storage.records.constraint import Constraint
+from storage.records.schema import Condition
 
 ROWS = 1500
 RULES = [

@@ -12,7 +12,7 @@ from gan.tables.codec import TableCodec
 from gan.tables.columns.rules import in_words
 from gan.tables.columns.values import require_metadata
 from gan.tables.contradictions import check_constraints
-from storage.records.schema import Constraint
+from storage.records.constraint import Constraint
 
 ROWS = 1200
 NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

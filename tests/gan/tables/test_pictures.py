@@ -14,7 +14,8 @@ from gan.modalities import Splits
 from gan.report import Ceiling, Evaluation, Figure, Measured, Metric, Report, ReportInputs
 from gan.tables.figures.columns import OTHERS, as_text
 from gan.tables.judge import BARS, METRICS, figures
-from storage.records.schema import Column, TableMetadata, with_table_metadata
+from storage.records.schema import Column
+from storage.records.table_metadata import TableMetadata, with_table_metadata
 
 KINDS = {
     "region": "category",

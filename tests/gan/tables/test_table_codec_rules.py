@@ -15,7 +15,8 @@ from gan.errors import ConfigError, DataError, SnapshotError
 from gan.tables.codec import TableCodec
 from gan.tables.columns.rules import describe
 from gan.tables.constraints import violations
-from storage.records.schema import Condition, Constraint
+from storage.records.constraint import Constraint
+from storage.records.schema import Condition
 
 ROWS = 2000
 NUMBERS = np.random.default_rng(8)

@@ -12,7 +12,7 @@ from gan.gate import GateConfig, judge
 from gan.modalities import Splits
 from gan.tables.judge import METRICS, build_reference, evaluate
 from gan.tables.keys import form_pattern
-from storage.records.schema import read_table_metadata, with_table_metadata
+from storage.records.table_metadata import read_table_metadata, with_table_metadata
 
 LABEL = "back"
 

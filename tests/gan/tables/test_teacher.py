@@ -13,7 +13,8 @@ from gan.errors import ConfigError, DataError, SnapshotError
 from gan.modalities import load_modality
 from gan.tables import teacher
 from gan.teacher import Labeller
-from storage.records.schema import Column, TableMetadata, with_table_metadata
+from storage.records.schema import Column
+from storage.records.table_metadata import TableMetadata, with_table_metadata
 
 TABLES = load_modality("tables")
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pyarrow as pa
 
-from storage.records.schema import KEY, SCHEMA
+from storage.records.table_metadata import KEY, SCHEMA
 
 
 def described(columns, *, kinds=None, forms=None, public=(), constraints=(), min_group=10):

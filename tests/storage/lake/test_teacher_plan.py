@@ -20,15 +20,10 @@ from storage.lake.plan import (
 from storage.lake.publish import Publisher, encode_shard
 from storage.lake.synthesis import SynthesisConfig
 from storage.lake.verify import verify
+from storage.records.constraint import Constraint
 from storage.records.modalities import MODALITIES
-from storage.records.schema import (
-    Column,
-    Condition,
-    Constraint,
-    TableMetadata,
-    soft_label_columns,
-    with_table_metadata,
-)
+from storage.records.schema import Column, Condition, soft_label_columns
+from storage.records.table_metadata import TableMetadata, with_table_metadata
 from storage.shards.format import load_format
 from storage.sources.tables.dialect import Dialect, with_dialect
 from storage.stores.memory import MemoryStore

@@ -8,13 +8,9 @@ import pyarrow as pa
 import pytest
 
 from storage.errors import SourceError
-from storage.records.schema import (
-    Column,
-    Constraint,
-    TableMetadata,
-    read_table_metadata,
-    with_table_metadata,
-)
+from storage.records.constraint import Constraint
+from storage.records.schema import Column
+from storage.records.table_metadata import TableMetadata, read_table_metadata, with_table_metadata
 from storage.sources.builder import load_builder
 from storage.sources.config import SourceConfig
 from storage.sources.given import GivenRequest

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from storage.records.schema import read_table_metadata
+from storage.records.table_metadata import read_table_metadata
 from storage.shards.format import load_format
 from storage.sources.config import SourceConfig
 from storage.sources.prepare import prepare

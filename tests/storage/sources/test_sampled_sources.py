@@ -11,7 +11,8 @@ import pytest
 from pyarrow import csv
 
 from storage.errors import SourceError
-from storage.records.schema import Constraint, read_table_metadata
+from storage.records.constraint import Constraint
+from storage.records.table_metadata import read_table_metadata
 from storage.sources.builder import load_builder
 from storage.sources.config import ColumnConfig, SourceConfig
 from storage.sources.open import open_source

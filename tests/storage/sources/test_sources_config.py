@@ -5,7 +5,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from storage.records.schema import Constraint
+from storage.records.constraint import Constraint
 from storage.sources.builder import load_builder
 from storage.sources.config import (
     ColumnConfig,

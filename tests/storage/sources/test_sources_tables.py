@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from storage.records.schema import KEY, read_table_metadata
+from storage.records.table_metadata import KEY, read_table_metadata
 from storage.sources.config import SourceConfig
 from storage.sources.open import open_source
 from storage.sources.prepared import Prepared, load_prepared

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from rule_search import ROWS, days, kept, search, seconds
 
-from storage.records.schema import Constraint
+from storage.records.constraint import Constraint
 from storage.sources.config import SourceConfig
 from storage.sources.prepare import prepare
 from storage.sources.tables.kinds import infer

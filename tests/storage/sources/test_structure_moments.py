@@ -6,8 +6,8 @@ import pyarrow.compute as pc
 import pytest
 from rule_search import ROWS, days, kept, search, seconds
 
+from storage.records.constraint import Constraint
 from storage.records.moment_parts import NUMBERS, part_numbers, part_values
-from storage.records.schema import Constraint
 from storage.sources.tables.structure.everywhere import RuleCheck
 
 NAMES = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.errors import SourceError
-from storage.records.schema import read_table_metadata
+from storage.records.table_metadata import read_table_metadata
 from storage.shards.format import load_format
 from storage.sources.config import SourceConfig
 from storage.sources.open import open_source

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import csv
 
-from storage.records.schema import read_table_metadata
+from storage.records.table_metadata import read_table_metadata
 from storage.shards.format import load_format
 from storage.sources.config import ColumnConfig, SourceConfig
 from storage.sources.prepare import prepare

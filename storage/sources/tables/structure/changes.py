@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from storage.records.schema import Constraint
+from storage.records.constraint import Constraint
 from storage.sources.tables.structure.columns import Quantity, TableColumns
 from storage.sources.tables.structure.evidence import formula_support
 from storage.sources.tables.structure.products import (

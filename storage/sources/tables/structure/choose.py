@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from storage.records.schema import Column, Constraint
+from storage.records.constraint import Constraint
+from storage.records.schema import Column
 from storage.sources.tables.structure.rule import (
     FoundRule,
     deciding_columns,

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from storage.records.schema import Constraint
+from storage.records.constraint import Constraint
 from storage.sources.tables.structure.columns import Floats, Ints, TableColumns, as_text
 from storage.sources.tables.structure.evidence import levels_support
 from storage.sources.tables.structure.rule import FoundRule

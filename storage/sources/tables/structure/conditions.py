@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.records.schema import Constraint
+from storage.records.constraint import Constraint
 from storage.sources.tables.structure.columns import (
     LEAST_SHARE,
     Ints,

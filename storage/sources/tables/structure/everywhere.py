@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from storage.records.constraint import Constraint
 from storage.records.moment_parts import WHOLE_UNITS, days, whole_months
 from storage.records.piecewise import piecewise
-from storage.records.schema import Constraint
 from storage.sources.tables.structure.columns import (
     Floats,
     Mask,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from storage.records.schema import Column, Constraint
+from storage.records.constraint import Constraint
+from storage.records.schema import Column
 from storage.sources.tables.structure import lookups, moments, pieces, product_pairs, products
 from storage.sources.tables.structure.bands import find_bands
 from storage.sources.tables.structure.changes import find_changes

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.records.schema import Constraint
+from storage.records.constraint import Constraint
 from storage.sources.tables.structure.columns import TableColumns
 from storage.sources.tables.structure.evidence import levels_support
 from storage.sources.tables.structure.rule import FoundRule, lookup_sentence

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from storage.records.constraint import Constraint
 from storage.records.moment_parts import UNTIL, Part, days, months_and_days, passed
-from storage.records.schema import Constraint
 from storage.sources.tables.structure.columns import Floats, TableColumns
 from storage.sources.tables.structure.evidence import formula_support
 from storage.sources.tables.structure.rule import FoundRule

@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from storage.records.constraint import Constraint
 from storage.records.moment_parts import LEVELS, NUMBERS, OF_TIMES, Part, part_numbers, part_values
-from storage.records.schema import Constraint
 from storage.sources.tables.structure.columns import LEAST_ROWS, Ints, Mask, TableColumns, as_text
 from storage.sources.tables.structure.evidence import formula_support, levels_support
 from storage.sources.tables.structure.moment_ages import find_passed

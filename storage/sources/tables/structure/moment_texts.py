@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from storage.records.constraint import Constraint
 from storage.records.moment_parts import PIECES, days, written
-from storage.records.schema import Constraint
 from storage.sources.tables.structure.columns import TableColumns
 from storage.sources.tables.structure.evidence import levels_support
 from storage.sources.tables.structure.rule import FoundRule

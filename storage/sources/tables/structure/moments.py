@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from storage.records.constraint import Constraint, Unit
 from storage.records.moment_parts import WHOLE_UNITS, days, whole_months
-from storage.records.schema import Constraint, Unit
 from storage.sources.tables.structure.columns import (
     Floats,
     Ints,

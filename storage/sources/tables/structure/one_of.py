@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from storage.records.schema import Constraint
+from storage.records.constraint import Constraint
 from storage.sources.tables.structure.columns import LEAST_SHARE, TableColumns
 from storage.sources.tables.structure.rule import FoundRule, listed_names
 from storage.sources.tables.text_patterns import words_of_name

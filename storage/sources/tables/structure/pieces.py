@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from storage.records.constraint import Constraint
 from storage.records.piecewise import piecewise
-from storage.records.schema import Constraint
 from storage.sources.tables.structure.columns import (
     LEAST_ROWS,
     Floats,

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Self
 
 import numpy as np
 
-from storage.records.schema import Constraint
+from storage.records.constraint import Constraint
 from storage.sources.tables.structure.columns import Floats, Ints, TableColumns
 from storage.sources.tables.structure.evidence import formula_support
 from storage.sources.tables.structure.linear import simple_number

@@ -18,7 +18,7 @@ from typing import Final, Literal, Self
 
 import numpy as np
 
-from storage.records.schema import Constraint
+from storage.records.constraint import Constraint
 from storage.sources.tables.structure.columns import Floats, Ints, Quantity, TableColumns
 from storage.sources.tables.structure.evidence import formula_support
 from storage.sources.tables.structure.linear import simple_number

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
-from storage.records.schema import Constraint
+from storage.records.constraint import Constraint
 
 _FIRST_DERIVED: Final = frozenset(
     {

@@ -17,8 +17,8 @@ from gan.tables.columns.values import require_metadata
 from gan.tables.constraints import violations
 from gan.tables.contradictions import check_constraints
 from gan.tables.impute import impute
+from storage.records.constraint import Constraint
 from storage.records.moment_parts import passed, whole_months, written
-from storage.records.schema import Constraint
 
 ROWS = 900
 LATE = {"kind": "band", "columns": ["late", "came", "due"], "cuts": [0], "levels": ["no", "yes"]}

@@ -8,9 +8,9 @@ import pyarrow.compute as pc
 import pytest
 from rule_search import ROWS, days, kept, search, seconds
 
+from storage.records.constraint import Constraint
 from storage.records.moment_parts import passed, whole_months
 from storage.records.piecewise import piecewise
-from storage.records.schema import Constraint
 from storage.sources.tables.structure.everywhere import RuleCheck
 
 R = np.random.default_rng(12)

@@ -54,7 +54,7 @@ DEFECT_NUMBERS = 1 + MOST * NUMBERS
 FLOOR = 1e-4
 
 
-class Found(NamedTuple):
+class FoundDefects(NamedTuple):
     """Defects of a group."""
 
     marks_EM: Array
@@ -178,7 +178,7 @@ class Defects(nn.Module):
             without.append((rows, torch.where(anywhere, images_RCHW - deviation, images_RCHW)))
         return without
 
-    def _keep(self, group: int, found: Found) -> None:
+    def _keep(self, group: int, found: FoundDefects) -> None:
         """Take what a group's defects have in common into the buffers."""
         marks, counts = found.marks_EM, np.bincount(found.counts_R, minlength=MOST + 1)
         spread = np.diag(marks.std(0) + FLOOR)
@@ -282,50 +282,67 @@ def _frame(size: tuple[int, int], place_N2: Tensor, size_N2: Tensor, turn_N: Ten
     )
 
 
-def describe(deviation_RCHW: Tensor, marked_RKHW: Tensor) -> Found:
+def describe(deviation_RCHW: Tensor, marked_RKHW: Tensor) -> FoundDefects:
     """Return place, size, direction, colour and appearance of every marked part."""
-    size = (deviation_RCHW.shape[2], deviation_RCHW.shape[3])
-    marks, turns, colours, profiles = [], [], [], []
-    counts_R = marked_RKHW.flatten(2).any(2).sum(1)
-    steps = torch.linspace(-REACH, REACH, SIDE)
-    for row, index in marked_RKHW.flatten(2).any(2).nonzero().tolist():
-        part = marked_RKHW[row, index]
-        beyond_CHW = deviation_RCHW[row]
-        weight = (beyond_CHW.abs().mean(0) * part).double()
-        total = weight.sum()
-        at = part.nonzero().double()
-        share = weight[part] / total
-        place = (share[:, None] * at).sum(0)
-        off = at - place
-        spread = (share[:, None, None] * off[:, :, None] * off[:, None, :]).sum(0)
-        squares, vectors = torch.linalg.eigh(spread)
-        lengths = squares.clamp_min(0).sqrt().clamp_min(LEAST_WIDTH)
-        down, right = vectors[:, 1].tolist()
-        turn = math.atan2(down, right) % math.pi
-        mean_C = (beyond_CHW * weight.float()).sum((1, 2)) / float(total)
-        strength = float(mean_C.abs().mean().clamp_min(FLOOR))
-        colour_C = mean_C / strength
-        along = steps[None, :] * float(lengths[1])
-        across = steps[:, None] * float(lengths[0])
-        x = place[1] + along * math.cos(turn) - across * math.sin(turn)
-        y = place[0] + along * math.sin(turn) + across * math.cos(turn)
-        grid = torch.stack([2 * x / (size[1] - 1) - 1, 2 * y / (size[0] - 1) - 1], dim=2)
-        seen = (beyond_CHW * colour_C[:, None, None]).sum(0) / colour_C.square().sum() / strength
-        seen = seen * functional.max_pool2d(part[None].float(), 3, stride=1, padding=1)[0]
-        looked = functional.grid_sample(seen[None, None], grid.float()[None], align_corners=True)
-        profiles.append(looked[0, 0].numpy())
-        sizes = (float(lengths[1].log()), float(lengths[0].log()), math.log(strength))
-        marks.append((*place.tolist(), *sizes))
-        turns.append(turn)
-        colours.append(colour_C.numpy())
-    if not marks:
-        return Found(
-            np.zeros((0, 5)),
-            np.zeros(0),
-            np.zeros((0, deviation_RCHW.shape[1])),
-            np.zeros((0, SIDE, SIDE)),
-            counts_R.numpy(),
-        )
-    return Found(
-        np.array(marks), np.array(turns), np.stack(colours), np.stack(profiles), counts_R.numpy()
+    found_RK = marked_RKHW.flatten(2).any(2)
+    parts = [
+        _describe_one(deviation_RCHW[row], marked_RKHW[row, index])
+        for row, index in found_RK.nonzero().tolist()
+    ]
+    counts_R, defects = found_RK.sum(1).numpy(), len(parts)
+    return FoundDefects(
+        np.array([part.marks for part in parts]).reshape(defects, 5),
+        np.array([part.turn for part in parts]),
+        np.array([part.colour_C.numpy() for part in parts]).reshape(
+            defects, deviation_RCHW.shape[1]
+        ),
+        np.array([part.profile_SS.numpy() for part in parts]).reshape(defects, SIDE, SIDE),
+        counts_R,
     )
+
+
+class DescribedDefect(NamedTuple):
+    """One defect; see `FoundDefects`."""
+
+    marks: tuple[float, ...]
+    turn: float
+    colour_C: Tensor
+    profile_SS: Tensor
+
+
+def _describe_one(beyond_CHW: Tensor, part_HW: Tensor) -> DescribedDefect:
+    """Return what is at a marked part of an image, by the moments of how far it deviates."""
+    weight_HW = (beyond_CHW.abs().mean(0) * part_HW).double()
+    total = weight_HW.sum()
+    share = weight_HW[part_HW] / total
+    at = part_HW.nonzero().double()
+    place = (share[:, None] * at).sum(0)
+    off = at - place
+    spread = (share[:, None, None] * off[:, :, None] * off[:, None, :]).sum(0)
+    squares, vectors = torch.linalg.eigh(spread)
+    width, length = squares.clamp_min(0).sqrt().clamp_min(LEAST_WIDTH).tolist()
+    down, right = vectors[:, 1].tolist()
+    turn = math.atan2(down, right) % math.pi
+    mean_C = (beyond_CHW * weight_HW.float()).sum((1, 2)) / float(total)
+    strength = float(mean_C.abs().mean().clamp_min(FLOOR))
+    colour_C = mean_C / strength
+    seen_HW = (beyond_CHW * colour_C[:, None, None]).sum(0) / colour_C.square().sum() / strength
+    seen_HW = seen_HW * _grown(part_HW[None])[0]
+    return DescribedDefect(
+        marks=(*place.tolist(), math.log(length), math.log(width), math.log(strength)),
+        turn=turn,
+        colour_C=colour_C,
+        profile_SS=_turned_back(seen_HW, place, (length, width), turn),
+    )
+
+
+def _turned_back(seen_HW: Tensor, place: Tensor, size: tuple[float, float], turn: float) -> Tensor:
+    """Return what is seen around a place, along and across a direction, `profile_SS`."""
+    steps = torch.linspace(-REACH, REACH, SIDE)
+    along, across = steps[None, :] * size[0], steps[:, None] * size[1]
+    x = place[1] + along * math.cos(turn) - across * math.sin(turn)
+    y = place[0] + along * math.sin(turn) + across * math.cos(turn)
+    height, width = seen_HW.shape
+    grid = torch.stack([2 * x / (width - 1) - 1, 2 * y / (height - 1) - 1], dim=2)
+    looked = functional.grid_sample(seen_HW[None, None], grid.float()[None], align_corners=True)
+    return looked[0, 0]

@@ -50,7 +50,7 @@ class DrawStep(NamedTuple):
     """What each of its codes adds; with the bias where there is one condition."""
 
 
-class Drawn(NamedTuple):
+class DrawnCodes(NamedTuple):
     """Where a distribution function passes a uniform number."""
 
     codes_N: Tensor
@@ -134,7 +134,7 @@ class MaskedSampler:
         codes_ND = torch.empty(N, D, dtype=torch.int64, device=z_NZ.device)
         layers = z_NZ.new_empty(self.layers, self.units, N)
         rows_N = labels_N if self.conditions > 1 else None
-        drawn = list[Drawn]()
+        drawn = list[DrawnCodes]()
         for column, step in enumerate(self.steps):
             if column:
                 self._compute(step, codes_ND[:, :column], layers, rows_N)
@@ -163,7 +163,7 @@ class MaskedSampler:
             torch.add(layers[index, own], functional.relu_(inner_UN), out=layers[index + 1, own])
 
     def _logits(
-        self, step: DrawStep, units_HN: Tensor, drawn: Sequence[Drawn], rows_N: Tensor | None
+        self, step: DrawStep, units_HN: Tensor, drawn: Sequence[DrawnCodes], rows_N: Tensor | None
     ) -> Tensor:
         """Return the logits of a column, (J, N)."""
         units_HN = units_HN[: step.units.stop]
@@ -186,7 +186,7 @@ def invert(logits_NJ: Tensor, uniform_N: Tensor) -> tuple[Tensor, Tensor]:
     return codes_N, _position(*parts)
 
 
-def _find(shares_NJ: Tensor, uniform_N: Tensor) -> Drawn:
+def _find(shares_NJ: Tensor, uniform_N: Tensor) -> DrawnCodes:
     """Return where the distribution function of some shares passes a uniform number."""
     sums_NJ = shares_NJ.cumsum(1)
     total_N1 = sums_NJ.narrow(1, -1, 1)
@@ -195,7 +195,7 @@ def _find(shares_NJ: Tensor, uniform_N: Tensor) -> Drawn:
     codes_N1 = torch.searchsorted(sums_NJ, sought_N1, right=True)
     start_N1 = sums_NJ.gather(1, (codes_N1 - 1).clamp_(min=0)) * (codes_N1 > 0)
     end_N1 = sums_NJ.gather(1, codes_N1)
-    return Drawn(*(each.squeeze(1) for each in (codes_N1, start_N1, sought_N1, end_N1)))
+    return DrawnCodes(*(each.squeeze(1) for each in (codes_N1, start_N1, sought_N1, end_N1)))
 
 
 def _position(start: Tensor, sought: Tensor, end: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ class Argument(NamedTuple):
     values_N: Floats
 
 
-class Curve(NamedTuple):
+class PiecewiseFunction(NamedTuple):
     """A function in straight pieces."""
 
     cuts: tuple[float, ...]
@@ -69,7 +69,7 @@ class Curve(NamedTuple):
         return piecewise(numbers, self.cuts, self.slopes, self.value)
 
 
-class Line(NamedTuple):
+class Piece(NamedTuple):
     """A straight piece."""
 
     slope: float
@@ -180,7 +180,7 @@ def _rule(columns: TableColumns, name: str, argument: Argument, near: float) -> 
     return None
 
 
-def _has_rows(curve: Curve, arguments_N: Floats) -> bool:
+def _has_rows(curve: PiecewiseFunction, arguments_N: Floats) -> bool:
     """Whether many rows lie in each piece, and at different arguments."""
     known_N = arguments_N[~np.isnan(arguments_N)]
     ends = [-np.inf, *curve.cuts, np.inf]
@@ -192,7 +192,9 @@ def _has_rows(curve: Curve, arguments_N: Floats) -> bool:
     return True
 
 
-def _curves(arguments_S: Floats, values_S: Floats, step: float, near: float) -> Iterator[Curve]:
+def _curves(
+    arguments_S: Floats, values_S: Floats, step: float, near: float
+) -> Iterator[PiecewiseFunction]:
     """Yield the functions that fit, rounded to the nearest, down and up; none of one piece."""
     points_U, inverse = np.unique(arguments_S, return_inverse=True)
     if len(points_U) < _FEWEST_POINTS:
@@ -207,7 +209,7 @@ def _curves(arguments_S: Floats, values_S: Floats, step: float, near: float) -> 
     cuts = _bends(lines)
     if cuts is None:
         return
-    shape = Curve(cuts, tuple(line.slope for line in lines), 0.0)
+    shape = PiecewiseFunction(cuts, tuple(line.slope for line in lines), 0.0)
     off = values_U - shape.at(points_U)
     for shift in (0.0, step / 2, -step / 2) if rounded else (0.0,):
         value = simple_number(float(off.mean()) + shift, step / 8 if rounded else 4 * near)
@@ -215,7 +217,7 @@ def _curves(arguments_S: Floats, values_S: Floats, step: float, near: float) -> 
             yield shape._replace(value=value)
 
 
-def _bends(lines: Sequence[Line]) -> tuple[float, ...] | None:
+def _bends(lines: Sequence[Piece]) -> tuple[float, ...] | None:
     """Return where lines meet, as people write it; None where one has no such slope."""
     cuts = list[float]()
     for one, other in pairwise(lines):
@@ -262,7 +264,7 @@ def _slope(points_U: Floats, values_U: Floats) -> tuple[float, float]:
     return float(from_U @ values_U / (from_U @ from_U)), middle
 
 
-def _line(points_U: Floats, values_U: Floats, error: float) -> Line:
+def _line(points_U: Floats, values_U: Floats, error: float) -> Piece:
     """Return the line of a run without its ends; its slope is as people write it, or NaN."""
     trimmed = len(points_U) // 20
     inner = slice(trimmed, len(points_U) - trimmed)
@@ -273,13 +275,13 @@ def _line(points_U: Floats, values_U: Floats, error: float) -> Line:
     found = simple_number(raw, slope_error + 1e-9 * abs(raw))
     slope = float("nan") if found is None else found
     height = float((values_U - slope * points_U).mean())
-    return Line(slope, height, float(_SURE * error / np.sqrt(len(points_U)) + 1e-12))
+    return Piece(slope, height, float(_SURE * error / np.sqrt(len(points_U)) + 1e-12))
 
 
-def _formula(curve: Curve, names: Sequence[str]) -> str:
+def _formula(curve: PiecewiseFunction, names: Sequence[str]) -> str:
     """Return the function in words."""
     argument = " minus ".join(names)
-    if len(names) > 1 and curve == Curve((0.0,), (-1.0, 1.0), 0.0):
+    if len(names) > 1 and curve == PiecewiseFunction((0.0,), (-1.0, 1.0), 0.0):
         return f"how far apart {names[0]} and {names[1]} are"
     if len(curve.cuts) == 1 and 0.0 in curve.slopes:
         before, after = curve.slopes

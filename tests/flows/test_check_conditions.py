@@ -117,3 +117,19 @@ def test_init_and_check_name_what_privacy_takes(place, capsys):
     Path("made.yaml").write_text(yaml.safe_dump(said))
     assert execute(["check", "made.yaml"]) == 0
     assert "fraud: it loses" not in capsys.readouterr().out
+
+
+def test_what_was_noticed_is_said_once(place, capsys):
+    rows = pd.read_csv("rows.csv")
+    rows["both"] = rows.low + rows.high
+    rows.to_csv("rows.csv", index=False)
+    assert execute(["init", "rows.csv"]) == 0
+    made = capsys.readouterr()
+    assert (made.out.count("kept in every synthetic row"), made.err.count("kept in every")) == (
+        1,
+        0,
+    )
+    Path("made.yaml").write_text(made.out)
+    assert execute(["check", "made.yaml"]) == 0
+    shown = capsys.readouterr()
+    assert (shown.out.count("kept in every synthetic row"), shown.err.count("kept in")) == (1, 0)

@@ -123,8 +123,13 @@ class Generator(nn.Module):
             raise ConfigError(msg)
         return self
 
-    def log_likelihood(self, samples: Tensor) -> Tensor:
-        """Return the log-likelihood of each sample in nats, shape (N,)."""
+    def log_likelihood(self, samples: Tensor, labels_N: Tensor) -> Tensor:
+        """Return the log-likelihood of each sample in nats, the same at every call, shape (N,).
+
+        Args:
+            samples: as networks see them.
+            labels_N: their classes, for generators to which these are given.
+        """
         raise NotImplementedError
 
     def loss(self, samples: Tensor, labels_N: Tensor, stream: torch.Generator) -> Tensor:

@@ -206,12 +206,18 @@ def log_likelihood(
     if not generator.has_likelihood:
         return None
     device = device_of(generator)
-    samples = codec.to_samples(torch.from_numpy(codec.encode(records).values))
-    parts = [
-        generator.log_likelihood(part.to(device)).double().cpu().numpy()
-        for part in samples.split(config.sampling_batch)
+    encoded = codec.encode(records)
+    samples = codec.to_samples(torch.tensor(encoded.values))
+    parts = zip(
+        samples.split(config.sampling_batch),
+        torch.tensor(encoded.labels_N).split(config.sampling_batch),
+        strict=True,
+    )
+    found = [
+        generator.log_likelihood(*(each.to(device) for each in part)).double().cpu().numpy()
+        for part in parts
     ]
-    return np.concatenate(parts)
+    return np.concatenate(found)
 
 
 @dataclass(frozen=True)

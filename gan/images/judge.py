@@ -232,6 +232,15 @@ METRICS = (
         curve="quality",
     ),
     MetricEntry(
+        name="validation_nll",
+        meaning="Negative log-likelihood of the pixels of validation images of known shapes, while "
+        "training only.",
+        unit="nats per image",
+        not_judged="it depends on the size of the images, no bound fits all of them",
+        ticks=("validation_nll",),
+        curve="likelihood",
+    ),
+    MetricEntry(
         name="trtr",
         meaning="Accuracy of a classifier that learned from real images.",
         unit="share",
@@ -332,6 +341,12 @@ CURVES = (
         id="copies",
         caption="Share of samples nearer to a training record than the calibrated threshold.",
         unit="share",
+    ),
+    CurveGroup(
+        id="likelihood",
+        caption="Negative log-likelihood of validation images of known shapes while training, "
+        "where the generator knows it; lower is better.",
+        unit="nats",
     ),
 )
 

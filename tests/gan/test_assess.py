@@ -10,6 +10,7 @@ from gan.errors import DataError
 from gan.images.codec import read_images, write_images
 from gan.images.evaluation.assess import ValidationAssess, rank
 from gan.images.judge import METRICS, build_assess
+from storage.records.schema import ClassCounts
 
 PASSES = pass_bounds(METRICS)
 PERFECT = {
@@ -22,6 +23,25 @@ PERFECT = {
     "spread": 1.0,
     "told_apart": 0.5,
 }
+
+
+class Fixed:
+    """A generator that makes what it is given, of such a likelihood."""
+
+    def __init__(self, table: pa.Table, likelihood: float | None = None) -> None:
+        self.table, self.likelihood = table, likelihood
+        self.asked: ClassCounts | int = 0
+        self.scored: pa.Table | None = None
+
+    def __call__(self, wanted: ClassCounts | int) -> pa.Table:
+        """Return as many as a tick asks for, at least."""
+        self.asked = wanted
+        return pa.concat_tables([self.table] * 6)
+
+    def log_likelihood(self, records: pa.Table) -> np.ndarray | None:
+        """Return the same for all."""
+        self.scored = records
+        return None if self.likelihood is None else np.full(len(records), self.likelihood)
 
 
 @pytest.fixture(scope="module")
@@ -45,22 +65,17 @@ def test_real_data_ranks_before_blurred_before_collapsed(assess, digits):
     soft = gaussian_filter(images.astype(float), (0, 0.7, 0.7, 0)).astype(np.uint8)
     collapsed = np.repeat(images[:1], len(images), axis=0)
     tables = [unseen, _table(soft, unseen), _table(collapsed, unseen)]
-    found = [assess(lambda _, t=t: _fill(t), 0) for t in tables]
+    found = [assess(Fixed(t), 0) for t in tables]
     ranks = [one.rank for one in found]
     assert ranks == sorted(ranks)
     assert math.isinf(ranks[2])
     assert not found[2].full_coverage
-    assert assess(lambda _: _fill(digits.slice(150, 80)), 0).full_coverage
-
-
-def _fill(table):
-    """As many as a tick asks for, at least."""
-    return pa.concat_tables([table] * 6)
+    assert assess(Fixed(digits.slice(150, 80)), 0).full_coverage
 
 
 def test_copies_rank_last_and_are_told(assess, digits):
-    copied = assess(lambda _: _fill(digits.slice(0, 150)), 0)
-    unseen = assess(lambda _: _fill(digits.slice(230, 70)), 0)
+    copied = assess(Fixed(digits.slice(0, 150)), 0)
+    unseen = assess(Fixed(digits.slice(230, 70)), 0)
     assert copied.copies == 1.0
     assert copied.metrics["exact_copies"] == 1.0
     assert copied.rank > unseen.rank + 10
@@ -69,29 +84,41 @@ def test_copies_rank_last_and_are_told(assess, digits):
 def test_copies_below_nominal_are_no_reference_for_a_trend(assess, digits):
     """Else a generator that starts far from everything would be stopped while it learns."""
     noise = np.random.default_rng(0).integers(0, 256, (70, 8, 8, 1), dtype=np.uint8)
-    found = assess(lambda _: _fill(_table(noise, digits.slice(230, 70))), 0)
+    found = assess(Fixed(_table(noise, digits.slice(230, 70))), 0)
     assert found.metrics["copies_share"] < assess.nominal
     assert found.copies == assess.nominal
 
 
 def test_the_sample_that_a_tick_asks_for(assess, digits):
-    asked = []
-    assess(lambda wanted: asked.append(wanted) or _fill(digits.slice(230, 70)), 0)
+    sample = Fixed(digits.slice(230, 70))
+    assess(sample, 0)
     real = np.bincount(digits.slice(150, 80)["digit"].to_numpy(), minlength=10)
-    assert dict(asked[0]) == {label: 4 * max(1, count) for label, count in enumerate(real)}
+    assert dict(sample.asked) == {label: 4 * max(1, count) for label, count in enumerate(real)}
 
 
 def test_equal_samples_give_equal_assessments(assess, digits):
-    table = _fill(digits.slice(230, 70))
+    sample = Fixed(digits.slice(230, 70))
     again = build_assess(digits.slice(0, 150), digits.slice(150, 80), label="digit", seed=0)
-    assert assess(lambda _: table, 1) == again(lambda _: table, 2)
+    assert assess(sample, 1) == again(sample, 2)
+
+
+def test_a_generator_that_knows_likelihoods_is_ranked_by_that_of_validation(assess, digits):
+    unseen = digits.slice(230, 70)
+    plain, likelier = assess(Fixed(unseen), 0), Fixed(unseen, -40.0)
+    found = [assess(Fixed(unseen, -50.0), 0), assess(likelier, 0)]
+    assert [one.rank for one in found] == [50.0, 40.0]
+    assert [one.metrics["validation_nll"] for one in found] == [50.0, 40.0]
+    assert {one.gate_rank for one in found} == {plain.rank}
+    assert likelier.scored.equals(digits.slice(150, 80)), "all of validation, and nothing else"
+    collapsed = np.repeat(read_images(unseen)[:1], len(unseen), axis=0)
+    assert math.isinf(assess(Fixed(_table(collapsed, unseen), -1.0), 0).rank)
 
 
 def test_unlabelled(digits):
     plain = digits.select(["image"])
     assess = build_assess(plain.slice(0, 150), plain.slice(150, 80), label=None, seed=0)
     assert assess.wanted == 320
-    assert math.isfinite(assess(lambda _: _fill(plain.slice(230, 70)), 0).rank)
+    assert math.isfinite(assess(Fixed(plain.slice(230, 70)), 0).rank)
 
 
 def test_a_tiny_validation_is_refused(digits):

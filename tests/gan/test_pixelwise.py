@@ -7,14 +7,17 @@ import pyarrow as pa
 import pytest
 import torch
 
+from gan.config import GeneratorConfig, TrainingConfig
 from gan.images.codec import ImageCodec, write_images
 from gan.images.mixture import MixtureSize
+from gan.images.networks.autoregressive import autoregressive_networks
 from gan.images.networks.lattice import first_distance, lattices
 from gan.images.networks.layers import initialise
 from gan.images.networks.logistics import Logistics
 from gan.images.networks.pixelwise import Pixelwise, code_count
 from gan.images.networks.shapes import DrawnShapes, ShapeMixture
 from gan.images.networks.texture import BRIGHTEST, NUMBERS, Texture
+from gan.images.presets import resolve
 from gan.randomness import numpy_stream, stream
 
 SIDE = 8
@@ -120,11 +123,11 @@ def test_training_learns_stripes_and_draws_them_by_class():
 
     def nats():
         with torch.no_grad():
-            return float(network.loss(unseen, unseen_labels, stream(2, "nats")))
+            return float(network.nats(unseen, unseen_labels, stream(2, "nats"), 8).mean())
 
     before = nats()
     optimizer, numbers = torch.optim.Adam(network.parameters(), 5e-3), stream(1, "steps")
-    for _ in range(80):
+    for _ in range(110):
         rows = torch.randint(len(images), (32,), generator=numbers)
         network.loss(images[rows], labels[rows], numbers).backward()
         optimizer.step()
@@ -143,6 +146,44 @@ def test_training_learns_stripes_and_draws_them_by_class():
         assert float(rough_N[own].mean()) == pytest.approx(float(real_N[own].mean()), abs=0.2)
     brightness = torch.stack([drawn.mean((1, 2, 3)), unseen[:64].mean((1, 2, 3))])
     assert float(torch.corrcoef(brightness)[0, 1]) > 0.95
+
+
+@pytest.mark.parametrize(("side", "most"), [(8, 1), (30, 2)])
+def test_half_of_the_images_are_shifted_in_training(side, most):
+    network = built(ImageCodec(height=side, width=side, channels=2), 100)
+    image = torch.rand(1, 2, side, side, generator=stream(0, "image"))
+    images = image.expand(400, -1, -1, -1)
+    padded = torch.nn.functional.pad(image, (most,) * 4, mode="replicate")[0]
+    ways = range(2 * most + 1)
+    places = [padded[:, y : y + side, x : x + side] for y in ways for x in ways]
+    after = network.shifted(images, stream(1, "shifts"))
+    counts = [sum(torch.equal(one, place) for one in after) for place in places]
+    unmoved = counts.pop(len(places) // 2)
+    assert sum(counts) + unmoved == 400, "every image is one of the places"
+    assert min(counts) > 0
+    assert unmoved == pytest.approx(200 + 200 / len(places), abs=40)
+
+
+def test_the_likelihood_of_an_image_is_the_same_at_every_call_and_of_it_as_it_is(
+    codec, monkeypatch
+):
+    config = resolve(
+        GeneratorConfig(preset="autoregressive"),
+        TrainingConfig(budget_samples=1_000, device="cpu"),
+        codec,
+        train_rows=300,
+        seed=0,
+    )
+    generator = autoregressive_networks(config, codec).generator
+    initialise(generator, stream(0, "weights"))
+    images = torch.randint(0, 17, (6, 1, 8, 8), generator=stream(0, "images")) / 8.5 - 1
+    group_N = torch.arange(6)
+    monkeypatch.setattr(Pixelwise, "shifted", None)
+    with torch.no_grad():
+        one, again = (generator.log_likelihood(images, group_N) for _ in range(2))
+    assert torch.equal(one, again)
+    assert one.shape == (6,)
+    assert float(one.max()) < 0
 
 
 def test_drawn_values_are_those_that_images_have():

@@ -116,6 +116,7 @@ def test_only_this_modalitys_metrics_are_explained(figures):
         "near_copies/pixels/near",
         "repeats",
         "spread",
+        "validation_nll",
         "trtr",
         "tstr",
         "kid",

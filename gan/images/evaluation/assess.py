@@ -2,7 +2,8 @@
 
 The holdout stays unseen; the feature nets are others than those of the final evaluation, so the
 choice of the snapshot cannot flatter it. Every measure is put on one scale, 0 = as real data, 1 =
-the gate's pass bound, on the worse of both nets; `rank` is their sum.
+the gate's pass bound, on the worse of both nets; their sum ranks. A generator that knows how likely
+images are is ranked by those of validation: that is known far better than what its samples show.
 
 Shapes: N validation records, M samples, F features.
 """
@@ -80,8 +81,10 @@ class ValidationAssess:
 
     codec: Codec
     nets: tuple[NetAssess, ...]
+    records: pa.Table
+    """Validation records that are compared."""
     classes_N: Array
-    """Class indexes of the validation records."""
+    """Their class indexes."""
     wanted: ClassCounts | int
     """What a tick samples."""
     nominal: float
@@ -112,9 +115,15 @@ class ValidationAssess:
         accuracies = [one["label_accuracy"] for one in found if "label_accuracy" in one]
         if accuracies:
             worse["label_accuracy"] = min(accuracies)
+        by_measures = by_likelihood = rank(worse, self.nominal, self.passes)
+        likelihood_N = sample.log_likelihood(self.records)
+        if likelihood_N is not None:
+            worse["validation_nll"] = -float(np.mean(likelihood_N))
+            by_likelihood = worse["validation_nll"] if math.isfinite(by_measures) else math.inf
         return Assessment(
             metrics=worse,
-            rank=rank(worse, self.nominal, self.passes),
+            rank=by_likelihood,
+            gate_rank=by_measures,
             copies=max(worse["copies_share"], self.nominal),
             full_coverage=worse["coverage_ratio"] >= FULL_COVERAGE,
             copies_noise=math.sqrt(self.nominal * (1 - self.nominal) / len(self.classes_N)),
@@ -211,12 +220,14 @@ def build_assess(
     if validation.num_rows > CAP:
         chosen = np.sort(numpy_stream(seed, "assess-subset").permutation(len(unseen.values))[:CAP])
         unseen = Encoded(unseen.values[chosen], unseen.labels_N[chosen])
+        validation = validation.take(pa.array(chosen))
     classes_N = seen.labels_N if codec.classes else None
     seed_of_nets = derive(seed, "assessing-features")
     nets = fit_extractors(seen.values, classes_N, seed_of_nets, effort=ASSESSING, cache=cache)
     return ValidationAssess(
         codec=codec,
         nets=tuple(_net_assess(net, seen, unseen, nominal, seed) for net in nets),
+        records=validation,
         classes_N=unseen.labels_N,
         wanted=_wanted(codec, unseen),
         nominal=nominal,

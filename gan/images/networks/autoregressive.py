@@ -29,12 +29,15 @@ from gan.randomness import stream as stream_of
 
 AT_ONCE = 1_000
 """Images that are described at once."""
+JUDGED_AT = 16
+"""Pixels of an image, of each lattice, by which its likelihood is known."""
 
 
 class AutoregressiveGenerator(Generator, Initialisable):
     """A mixture of shapes, and networks that draw pixels."""
 
     choosing = 1
+    has_likelihood = True
 
     def __init__(self, config: ResolvedConfig, codec: ImageCodec) -> None:
         super().__init__()
@@ -72,6 +75,10 @@ class AutoregressiveGenerator(Generator, Initialisable):
     def loss(self, samples: Tensor, labels_N: Tensor, stream: torch.Generator) -> Tensor:
         """Return the mean nats of images whose shapes are known."""
         return self.pixelwise.loss(samples, labels_N, stream)
+
+    def log_likelihood(self, samples: Tensor, labels_N: Tensor) -> Tensor:
+        """Return that of an image's pixels where its shape is known, by some of them."""
+        return -self.pixelwise.nats(samples, labels_N, stream_of(0, "likelihood"), JUDGED_AT)
 
     @torch.no_grad()
     def fit(self, encoded: Encoded, seed: int) -> None:

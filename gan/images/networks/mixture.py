@@ -319,7 +319,7 @@ class MixtureGenerator(Generator, Initialisable):
         self.factors_GKDD[index, :k, :d, :d] = torch.from_numpy(group.factors_KDD)
         self.residual_G[index] = group.residual
 
-    def log_likelihood(self, samples: Tensor) -> Tensor:
+    def log_likelihood(self, samples: Tensor, labels_N: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """Return the log-likelihood of each small image, in nats of values in [-1, 1]."""
         values_NP = self.shrink(samples)
         parts = [

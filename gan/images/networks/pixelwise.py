@@ -24,6 +24,7 @@ from gan.images.networks.layers import Initialisable
 from gan.images.networks.logistics import LatticeNetworks
 from gan.images.networks.shapes import DrawnShapes, ShapeMixture
 from gan.images.networks.texture import COLOURS, Texture
+from gan.images.pixels import moved
 
 LOOKED_AT = 8
 """Pixels of an image that a step learns from, of each lattice."""
@@ -31,6 +32,8 @@ MOST_NOISE, TRUSTED_NOISE = 0.6, 0.15
 """Noise on codes in training, in their standard deviations, at most; and what codes that were drawn
 are said to have, which have none but are not exact either (Ho et al., "Cascaded diffusion models",
 JMLR 2022, section 4)."""
+SHIFTED, SIDES_PER_PIXEL = 0.5, 14
+"""Share of images that a step sees shifted; by up to one pixel for so many of a side."""
 FEWEST_CODES, MOST_CODES = 16, 128
 VALUES_PER_CODE, ROWS_PER_CODE = 12, 20
 """Values and images, at least, for every component that stands for shapes."""
@@ -75,6 +78,7 @@ class Pixelwise(Initialisable):
         codes, groups = shapes.size.components, shapes.groups
         for name in ("lower_B", "upper_B", "nearest_B"):
             self.register_buffer(name, torch.zeros(256))
+        self.reach = max(min(codec.height, codec.width) // SIDES_PER_PIXEL, 1)
         self.texture = Texture()
         with torch.device("cpu"):  # indexes are no weights
             self.lattices = lattices(codec.height, codec.width)
@@ -147,7 +151,24 @@ class Pixelwise(Initialisable):
         return torch.cat([self.nearest_B[_bytes(colours)], images_NCHW[:, COLOURS:]], dim=1)
 
     def loss(self, images_NCHW: Tensor, labels_N: Tensor, stream: torch.Generator) -> Tensor:
-        """Return the mean nats per image, estimated at some of its pixels."""
+        """Return the mean nats per image, estimated at some of its pixels.
+
+        Half of the images are shifted, so that few of them are learnt by heart later. Their codes
+        are those of the shifted image, and so nothing that is drawn is shifted.
+        """
+        return self.nats(self.shifted(images_NCHW, stream), labels_N, stream, LOOKED_AT).mean()
+
+    def nats(
+        self, images_NCHW: Tensor, labels_N: Tensor, stream: torch.Generator, each: int
+    ) -> Tensor:
+        """Return the nats of images whose shapes are known, `nats_N`.
+
+        Args:
+            images_NCHW: in [-1, 1].
+            labels_N: their classes.
+            stream: what pixels and the noise on codes are drawn with.
+            each: pixels of an image that are looked at, of each lattice.
+        """
         with torch.no_grad():
             described_ND = self.describe(images_NCHW)
             group_N = self.shapes.group(described_ND, labels_N)
@@ -157,20 +178,28 @@ class Pixelwise(Initialisable):
             noise_NK = level_N1 * torch.randn(codes_NK.shape, generator=stream)
             level_N1, noise_NK = level_N1.to(codes_NK), noise_NK.to(codes_NK)
             shapes = self._shapes(codes_NK + noise_NK, texture_NT, level_N1)
-            looked = self._look(shapes.flat_NCP, images_NCHW, LOOKED_AT, stream)
+            looked = self._look(shapes.flat_NCP, images_NCHW, each, stream)
             byte_LSC = _bytes(looked.values_LSC)
             lower_LSC, upper_LSC = self.lower_B[byte_LSC], self.upper_B[byte_LSC]
         image_LNU = self.networks.image(shapes.known_NX, group_N)
-        place_LSU = image_LNU.repeat_interleave(LOOKED_AT, dim=1) + self.place(looked.pixel_LS)
+        place_LSU = image_LNU.repeat_interleave(each, dim=1) + self.place(looked.pixel_LS)
         pixel = self.networks.pixel(looked.window_LSV, place_LSU)
-        nats_L = place_LSU.new_zeros(len(self.lattices), dtype=torch.float32)
+        nats_LN = place_LSU.new_zeros(image_LNU.shape[:2], dtype=torch.float32)
         for channel in range(self.size[0]):
             logistics = self.networks.value(pixel, channel, looked.values_LSC)
             chance_LS = logistics.chance(lower_LSC[..., channel], upper_LSC[..., channel])
-            nats_L = nats_L - chance_LS.clamp_min(LEAST_CHANCE).log().mean(1)
+            certain_LS = chance_LS.clamp_min(LEAST_CHANCE).log()
+            nats_LN = nats_LN - certain_LS.unflatten(1, (-1, each)).mean(2)
         pixels_L = torch.tensor([float(len(pixels)) for pixels in self.order])
-        nats: Tensor = nats_L @ pixels_L.to(nats_L)
-        return nats
+        nats_N: Tensor = pixels_L.to(nats_LN) @ nats_LN
+        return nats_N
+
+    def shifted(self, images_NCHW: Tensor, stream: torch.Generator) -> Tensor:
+        """Return images of which half are shifted by a few pixels; borders are repeated."""
+        N, most = len(images_NCHW), self.reach
+        chosen_N = torch.rand(N, generator=stream) < SHIFTED
+        down_N, right_N = torch.randint(-most, most + 1, (2, N), generator=stream) * chosen_N
+        return moved(images_NCHW, down_N, right_N, torch.zeros_like(chosen_N))
 
     def _look(
         self, shapes_NCP: Tensor, images_NCHW: Tensor, each: int, stream: torch.Generator

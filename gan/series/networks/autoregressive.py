@@ -197,7 +197,7 @@ class SeriesAutoregressive(StepNetwork):
         return (draws < keep) / keep
 
     @torch.no_grad()
-    def log_likelihood(self, samples: Tensor) -> Tensor:
+    def log_likelihood(self, samples: Tensor, labels_N: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """Return the log likelihood of codes in nats, under no condition, float64 (N,)."""
         rows = max(STEPS_AT_ONCE // self.codec.width, 1)
         return torch.cat([self._log_likelihood(part) for part in samples.split(rows)])

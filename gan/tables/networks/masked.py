@@ -358,7 +358,7 @@ class MaskedAutoregressive(Generator):
         return drop
 
     @torch.no_grad()
-    def log_likelihood(self, samples: Tensor) -> Tensor:
+    def log_likelihood(self, samples: Tensor, labels_N: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """Return the log likelihood of codes in nats, under no condition, float64 (N,)."""
         codes_ND, weights = samples[:, self.order_D], self.weights()
         logits_NK = self.logits(codes_ND, 0.0, weights, lambda units_NH: units_NH)

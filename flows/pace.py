@@ -88,6 +88,11 @@ def judge_pace(
     counted = {budget: max(one, 1) for budget, one in bought.items() if one is not None}
     samples, budget = min((one, budget) for budget, one in counted.items())
     seconds = samples / pace.samples_per_s
+    if config.is_fitted:
+        text = f"preset {config.preset} is fitted to all {records} at once, whatever the budget"
+        return TrainingOutlook(
+            **pace._asdict(), samples=needed, seconds=seconds, needed_samples=needed, text=text
+        )
     by_cpu = budget.endswith("CPU s")
     rate = pace.samples_per_cpu_s if by_cpu else pace.samples_per_s
     speed = f"{rate:,.{1 if rate < 10 else 0}f} a {'CPU second' if by_cpu else 'second'}"

@@ -9,10 +9,10 @@ from gan.images.presets import resolve
 from gan.training.timing import StepRate
 
 
-def foreseen(rate, needed=400_000, device="cpu", side=(96, 128), **training):
+def foreseen(rate, needed=400_000, device="cpu", side=(96, 128), preset="resnet", **training):
     codec = ImageCodec(height=side[0], width=side[1], channels=1)
     training = TrainingConfig(device="cpu", **training)
-    generator = GeneratorConfig(preset="resnet")
+    generator = GeneratorConfig(preset=preset)
     config = resolve(generator, training, codec, train_rows=500, seed=0)
     return judge_pace(config, StepRate(device, 1.6 * rate, rate), needed, codec, "images")
 
@@ -40,6 +40,13 @@ def test_a_budget_that_is_enough_is_said_without_a_warning():
     found = foreseen(1000, budget_samples=None, budget_cpu_s=300)
     assert found.warning is None
     assert "buys about 300,000 images" in found.text
+
+
+def test_what_is_fitted_at_once_needs_no_budget():
+    found = foreseen(1000, needed=500, preset="mixture", budget_samples=None, budget_cpu_s=0.001)
+    assert found.text == "preset mixture is fitted to all images at once, whatever the budget"
+    assert found.warning is None
+    assert found.samples == 500
 
 
 def test_of_several_budgets_the_first_to_run_out_counts():

@@ -23,12 +23,28 @@ def test_every_part_can_be_changed_by_itself(codec):
         optimizer="rmsprop",
         terms={"feature-matching": 0.5},
         discriminator_steps=3,
+        discriminator_rate=4,
         latent=17,
+        augment=["translate", "colour"],
     )
     assert (config.loss, config.penalty, config.optimizer) == ("hinge", "spectral-norm", "rmsprop")
     assert (config.terms, config.discriminator_steps) == ({"feature-matching": 0.5}, 3)
     assert (config.latent, config.gamma) == (17, 0.0)
+    assert (config.discriminator_rate, config.augment) == (4.0, ("translate", "colour"))
     assert any("loss hinge" in note for note in config.notes)
+    assert any("terms feature-matching 0.5" in note for note in config.notes)
+
+
+def test_a_term_has_a_strength_of_its_own(codec):
+    asked = [{"name": "label-smoothing"}, {"name": "gradient-clipping"}]
+    config = resolved(codec, preset="dcgan", terms=asked)
+    assert config.terms == {"label-smoothing": 0.1, "gradient-clipping": 1.0}
+
+
+def test_augmentation_is_of_a_name_or_off(codec):
+    assert resolved(codec, preset="dcgan").augment == ()
+    assert resolved(codec, preset="dcgan", augment="cutout").augment == ("cutout",)
+    assert resolved(codec, preset="resnet", augment=[]).augment == ()
 
 
 def test_a_penalty_brings_its_own_weight(codec):
@@ -49,6 +65,22 @@ REFUSED = {
     "labels": (
         {"preset": "mlp", "terms": {"label-smoothing": 0.1}},
         "has no labels to smooth",
+    ),
+    "smoothing": (
+        {"preset": "dcgan", "terms": {"label-smoothing": 1}},
+        "label-smoothing 1, and at most 0.5 makes sense: choose 0.1",
+    ),
+    "augmentation": (
+        {"preset": "dcgan", "augment": "blur"},
+        "generator.augment has no 'blur': choose auto, off or of translate, cutout, colour",
+    ),
+    "augmented twice": (
+        {"preset": "dcgan", "augment": ["cutout", "colour", "colour"]},
+        "has 'colour' twice",
+    ),
+    "augmented bands": (
+        {"preset": "mixture-gan", "augment": "translate"},
+        "in preset 'mixture-gan' no discriminator sees images",
     ),
     "fitted": ({"preset": "mixture", "loss": "hinge"}, "it is fitted at once"),
     "likelihood": ({"preset": "autoregressive", "loss": "hinge"}, "it has no discriminator"),

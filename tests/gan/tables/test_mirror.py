@@ -7,6 +7,7 @@ import torch
 from small_tables import with_meaning
 
 from gan.config import GeneratorConfig, TrainingConfig
+from gan.errors import ConfigError
 from gan.randomness import stream
 from gan.sample import Sampler
 from gan.tables.codec import TableCodec
@@ -108,6 +109,13 @@ def test_a_trained_one_finds_the_modes_of_a_ring(tmp_path):
     counts_K = np.bincount(distance_NK.argmin(1)[distance_NK.min(1) < 0.25], minlength=MODES)
     assert (counts_K >= 2_000 / MODES / 10).all()
     assert counts_K.sum() > 0.3 * 2_000
+
+
+def test_rows_are_not_augmented():
+    codec = TableCodec.fit(mixed(), "kind")
+    generator = GeneratorConfig(preset="mlp-gan", augment=("translate",))
+    with pytest.raises(ConfigError, match="augment is translate, and rows are not"):
+        resolve(generator, TrainingConfig(device="cpu"), codec, train_rows=600, seed=0)
 
 
 @pytest.mark.parametrize("loss", ["hinge", "least-squares"])

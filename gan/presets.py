@@ -241,6 +241,8 @@ def _batch_size(
     largest = max(largest // pack * pack, 2)
     if largest >= preset.batch_size:
         return preset.batch_size, ()
+    if preset.objective == "fitted":  # all records at once
+        return largest, ()
     return largest, (
         f"batch {largest} instead of {preset.batch_size}: {train_rows} {records} only",
     )

@@ -112,9 +112,12 @@ class ValidationAssess:
         accuracies = [one["label_accuracy"] for one in found if "label_accuracy" in one]
         if accuracies:
             worse["label_accuracy"] = min(accuracies)
+        ranked = rank(worse, self.nominal, self.passes)
+        if not any(net.class_coverage for net in self.nets):  # no class has enough records
+            del worse["worst_class_ratio"]
         return Assessment(
             metrics=worse,
-            rank=rank(worse, self.nominal, self.passes),
+            rank=ranked,
             copies=max(worse["copies_share"], self.nominal),
             full_coverage=worse["coverage_ratio"] >= FULL_COVERAGE,
             copies_noise=math.sqrt(self.nominal * (1 - self.nominal) / len(self.classes_N)),

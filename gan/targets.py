@@ -10,7 +10,6 @@ from gan.bounds import MetricEntry
 from gan.errors import ConfigError
 from gan.protocols import Assessment
 
-
 FEWEST_CLASSES = 2
 """With fewer nothing of classes is measured."""
 

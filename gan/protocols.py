@@ -91,6 +91,9 @@ class Generator(nn.Module):
     def latents(self, rows: int, numbers: torch.Generator) -> Tensor | None:
         """Return `z_NZ` on the processor; None leaves it to the sampler: normal, of its spread.
 
+        Where there is a discriminator the first `config.latent` numbers of a row are normal: these
+        are truncated.
+
         Args:
             rows: N.
             numbers: the stream that they are drawn from.

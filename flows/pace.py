@@ -4,6 +4,7 @@ A preset's budget of samples is what it takes to do what the preset is there for
 buys a small part of it ends in a generator that the gate blocks.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,14 @@ from storage.sources.prepared import Prepared
 if TYPE_CHECKING:
     from gan.codecs import Codec
     from gan.config import ResolvedConfig
+    from gan.protocols import Tick
     from gan.training.timing import StepRate
 
 SHORT, HOPELESS = 3.0, 10.0
 """How many times more samples than a budget buys a preset may need before that is said, and called
 hopeless: with a third of them a generator is blurred, with a tenth it has hardly begun."""
+NOTABLE_S = 60.0
+"""Of shorter budgets of time a training itself does not say that they are small."""
 LONG_S = 8 * 3600.0
 """A training that takes longer takes more than a night."""
 
@@ -51,11 +55,20 @@ def foresee_training(
         DataError: the records do not fit the codec.
         MemoryLimitError: not even the networks and the smallest step fit.
     """
-    from gan.modalities import load_modality
     from gan.training.timing import time_steps
 
     device = recipe.training.device
     pace = time_steps(config, codec, prepared.records["train"], device=device)
+    needed = usual_samples(recipe, prepared, codec, config)
+    return judge_pace(config, pace, needed, codec, words_of(prepared.modality).records)
+
+
+def usual_samples(
+    recipe: Recipe, prepared: Prepared, codec: "Codec", config: "ResolvedConfig"
+) -> int:
+    """Return how many samples the preset of a recipe is made for."""
+    from gan.modalities import load_modality
+
     free: dict[str, Any] = {
         "budget_samples": "auto",
         "budget_s": None,
@@ -71,8 +84,35 @@ def foresee_training(
         train_rows=prepared.rows["train"],
         seed=recipe.seed,
     )
-    needed = usual.budget_samples or 0
-    return judge_pace(config, pace, needed, codec, words_of(prepared.modality).records)
+    return usual.budget_samples or 0
+
+
+@dataclass
+class Pace:
+    """Says once, at the first tick of a training, that its budget of time buys too little."""
+
+    say: Callable[[str], None]
+    config: "ResolvedConfig"
+    codec: "Codec"
+    device: str
+    needed: Callable[[], int]
+    """Returns how many samples the preset is made for."""
+    _ticks: int = 0
+
+    def on_tick(self, tick: "Tick") -> None:
+        """Say it at the first one, of a budget worth telling and one phase: others differ."""
+        config, self._ticks = self.config, self._ticks + 1
+        budgets = [one for one in (config.budget_s, config.budget_cpu_s) if one is not None]
+        is_short = max(budgets, default=0.0) < NOTABLE_S or config.is_fitted
+        if self._ticks > 1 or is_short or len(config.phases) > 1 or not tick.progress:
+            return
+        samples = max(int(tick.samples_seen / tick.progress), 1)
+        if config.budget_samples is not None and samples >= config.budget_samples:
+            return
+        bought = Bought(samples, tick.seconds / tick.progress, self.needed(), timed=True)
+        warning = _warning(config, self.device, self.codec, bought)
+        if warning is not None:
+            self.say(f"Note: at the pace so far {warning}")
 
 
 def judge_pace(
@@ -108,7 +148,9 @@ def judge_pace(
         seconds=seconds,
         needed_samples=needed,
         text=text,
-        warning=_warning(config, pace, codec, Bought(samples, seconds, needed, timed=bool(budget))),
+        warning=_warning(
+            config, pace.device, codec, Bought(samples, seconds, needed, timed=bool(budget))
+        ),
     )
 
 
@@ -123,16 +165,14 @@ class Bought:
     """Whether a budget of time ends it, so that a quicker device buys more and none ends sooner."""
 
 
-def _warning(
-    config: "ResolvedConfig", pace: "StepRate", codec: "Codec", bought: Bought
-) -> str | None:
+def _warning(config: "ResolvedConfig", device: str, codec: "Codec", bought: Bought) -> str | None:
     """Return why a budget is too small or too large for this device."""
     factor = bought.needed / bought.samples
     if factor >= SHORT:
         word = "hopeless" if factor >= HOPELESS else "short"
         remedies = f"raise training.budget_samples (auto: {bought.needed:,})"
         if bought.timed:
-            remedies = _remedies(pace, codec, factor, "raise the budget")
+            remedies = _remedies(device, codec, factor, "raise the budget")
         return (
             f"that is {word}: preset {config.preset} needs about {rounded(factor):,g} x more; "
             f"{remedies}"
@@ -140,15 +180,15 @@ def _warning(
     if bought.seconds > LONG_S and not bought.timed:
         return (
             f"that is longer than a night; "
-            f"{_remedies(pace, codec, bought.seconds / LONG_S, 'set training.budget_s')}"
+            f"{_remedies(device, codec, bought.seconds / LONG_S, 'set training.budget_s')}"
         )
     return None
 
 
-def _remedies(pace: "StepRate", codec: "Codec", factor: float, budget: str) -> str:
+def _remedies(device: str, codec: "Codec", factor: float, budget: str) -> str:
     from gan.codecs import ShrinkableCodec
 
-    ways = [] if pace.device == "cuda" else ["use a GPU"]
+    ways = [] if device == "cuda" else ["use a GPU"]
     smaller = codec.smaller(factor) if isinstance(codec, ShrinkableCodec) else None
     ways += [] if smaller is None else [smaller]
     return " or ".join([*ways, budget])

@@ -2,10 +2,11 @@
 
 import pytest
 
-from flows.pace import duration, judge_pace, rounded
+from flows.pace import Pace, duration, judge_pace, rounded
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.images.codec import ImageCodec
 from gan.images.presets import resolve
+from gan.protocols import Tick
 from gan.training.timing import StepRate
 
 
@@ -47,6 +48,36 @@ def test_what_is_fitted_at_once_needs_no_budget():
     assert found.text == "preset mixture is fitted to all images at once, whatever the budget"
     assert found.warning is None
     assert found.samples == 500
+
+
+@pytest.mark.parametrize(
+    ("budget", "seen", "said"),
+    [(600.0, 500, True), (600.0, 20_000, False), (30.0, 25, False)],
+    ids=["hopeless", "enough", "a trial"],
+)
+def test_a_training_says_at_its_first_tick_what_its_budget_buys(budget, seen, said):
+    codec, told = ImageCodec(height=96, width=128, channels=1), []
+    training = TrainingConfig(device="cpu", budget_cpu_s=budget)
+    generator = GeneratorConfig(preset="resnet")
+    config = resolve(generator, training, codec, train_rows=500, seed=0)
+    pace = Pace(told.append, config, codec, "cpu", lambda: 400_000)
+    for share in (0.05, 0.1):
+        used = budget * share
+        pace.on_tick(
+            Tick(
+                samples_seen=seen,
+                progress=share,
+                seconds=used,
+                cpu_s=used,
+                samples_per_s=seen / used,
+                metrics={},
+            )
+        )
+    sentence = (
+        "Note: at the pace so far that is hopeless: preset resnet needs about 40 x more; use a GPU "
+        "or source.resize: 16x20 or raise the budget"
+    )
+    assert told == [sentence] * said
 
 
 def test_of_several_budgets_the_first_to_run_out_counts():

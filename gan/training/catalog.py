@@ -51,9 +51,9 @@ def catalog() -> tuple[CatalogEntry, ...]:
 
 UNNAMED = (
     CatalogEntry(
-        "augment",
-        "adaptive",
-        "Shares of what augmentations change follow the gap between training and validation.",
+        "always",
+        "adaptive augmentation",
+        "The share that augmentations change follows the gap of training and validation.",
         "Karras et al., StyleGAN2-ADA (2020), eq. 1 and section 3",
         {"overfitting": OVERFIT, "fitting": FITTING, "step": AUGMENT_STEP, "most": AUGMENT_MOST},
     ),

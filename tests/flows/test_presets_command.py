@@ -57,4 +57,4 @@ def test_parts_say_their_own_numbers(capsys):
     assert parts["optimizer", "sgd"] == {"momentum": 0.9}
     assert parts["optimizer", "rmsprop"] == {"smoothing": 0.99}
     assert parts["terms", "label-smoothing"] == {"strength": 0.1}
-    assert parts["augment", "adaptive"]["most"] == 0.8
+    assert parts["always", "adaptive augmentation"]["most"] == 0.8

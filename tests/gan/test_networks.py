@@ -10,6 +10,7 @@ from gan.images.networks.layers import batch_deviation
 from gan.images.presets import resolve
 from gan.randomness import stream
 from gan.training.loop import train
+from gan.training.regularizers import normalize_spectrum
 
 SIZES = [(8, 8, 1), (28, 28, 1), (32, 32, 3), (9, 17, 1), (16, 40, 4), (128, 8, 3), (100, 128, 3)]
 
@@ -83,6 +84,16 @@ def test_fresh_networks_have_a_sensible_scale(preset):
     assert 1e-3 < images.std().item() < 3
     noise = torch.randn(images.shape, generator=stream(1, "z"))
     assert discriminator(noise, labels_N).abs().max().item() < 10
+
+
+def test_layers_that_begin_at_zero_can_have_their_spectrum_normalised():
+    (_, discriminator), _, _ = networks((8, 8, 1), "resnet")
+    normalize_spectrum(discriminator, stream(0, "spectrum"))
+    images = torch.randn(3, 1, 8, 8, generator=stream(0, "images"))
+    logits_N = discriminator(images, torch.tensor([0, 1, 1]))
+    logits_N.sum().backward()
+    assert logits_N.isfinite().all()
+    assert all(weights.grad.isfinite().all() for weights in discriminator.parameters())
 
 
 def test_unknown_network_lists_the_known():

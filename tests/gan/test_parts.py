@@ -5,6 +5,7 @@ import pytest
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.errors import ConfigError
 from gan.images.presets import resolve
+from gan.training.loop import train
 from gan.training.parts import UNSOUND
 from gan.training.regularizers import PENALTIES
 
@@ -105,3 +106,16 @@ def test_an_unsound_pair_names_the_sound_ones(codec):
             resolved(codec, preset="mlp", loss=loss, penalty=penalty)
         named = str(refusal.value).rsplit("choose ", 1)[1].split(" or ")
         assert set(named) == {name for name in PENALTIES if (loss, name) not in UNSOUND}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("preset", ["mlp", "resnet", "mlp-gan", "dcgan", "sngan", "biggan-small"])
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_every_penalty_trains_every_network(penalty, preset, codec, digits, tmp_path):
+    loss = "wasserstein" if penalty == "weight-clipping" else "hinge"
+    generator = GeneratorConfig(preset=preset, penalty=penalty, loss=loss, width=16)
+    budget = TrainingConfig(device="cpu", budget_samples=160, batch_size=16)
+    config = resolve(generator, budget, codec, train_rows=300, seed=0)
+    config = config.model_copy(update={"tick_samples": 80, "threads": 1})
+    result = train(config, codec, digits, tmp_path, device="cpu")
+    assert {event.kind for event in result.events} <= {"stop", "choice"}

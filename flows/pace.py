@@ -5,7 +5,7 @@ buys a small part of it ends in a generator that the gate blocks.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flows.recipe import Recipe
@@ -89,7 +89,7 @@ def usual_samples(
 
 @dataclass
 class Pace:
-    """Says once, at the first tick of a training, that its budget of time buys too little."""
+    """Says once, early in a training, that its budget of time buys too little."""
 
     say: Callable[[str], None]
     config: "ResolvedConfig"
@@ -97,19 +97,26 @@ class Pace:
     device: str
     needed: Callable[[], int]
     """Returns how many samples the preset is made for."""
-    _ticks: int = 0
+    _ticks: list["Tick"] = field(default_factory=list)
 
     def on_tick(self, tick: "Tick") -> None:
-        """Say it at the first one, of a budget worth telling and one phase: others differ."""
-        config, self._ticks = self.config, self._ticks + 1
+        """Say it at the second: the first pays for the beginning. Phases differ, so of one only."""
+        config, ticks = self.config, self._ticks
         budgets = [one for one in (config.budget_s, config.budget_cpu_s) if one is not None]
-        is_short = max(budgets, default=0.0) < NOTABLE_S or config.is_fitted
-        if self._ticks > 1 or is_short or len(config.phases) > 1 or not tick.progress:
+        is_small = max(budgets, default=0.0) < NOTABLE_S or config.is_fitted
+        if is_small or len(config.phases) > 1 or len(ticks) > 1:
             return
-        samples = max(int(tick.samples_seen / tick.progress), 1)
+        ticks.append(tick)
+        first, share = ticks[0], tick.progress - ticks[0].progress
+        more, more_s = tick.samples_seen - first.samples_seen, tick.seconds - first.seconds
+        if share <= 0 or more <= 0:  # the first, or it went back
+            return
+        left = 1 - tick.progress
+        samples = tick.samples_seen + int(more / share * left)
         if config.budget_samples is not None and samples >= config.budget_samples:
             return
-        bought = Bought(samples, tick.seconds / tick.progress, self.needed(), timed=True)
+        seconds = tick.seconds + more_s / share * left
+        bought = Bought(max(samples, 1), seconds, self.needed(), timed=True)
         warning = _warning(config, self.device, self.codec, bought)
         if warning is not None:
             self.say(f"Note: at the pace so far {warning}")

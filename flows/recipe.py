@@ -390,13 +390,22 @@ _FLAT_BOUND = re.compile(r"_(pass|block|low|high|drop|min)\b")
 """Ends of the names that single bounds had in recipes before `gate.bounds`."""
 
 
+MOVED = {
+    "source.sums": "`source.structure` says it now: found, named or off",
+    "synthesis.truncation": (
+        "it is `generator.truncation`, because what is judged must be what is published"
+    ),
+}
+"""Keys that people look for elsewhere → where they are."""
+
+
 def _suggest(path: str, owner: type[BaseModel]) -> str:
     known = [info.alias or name for name, info in owner.model_fields.items()]
     near = difflib.get_close_matches(path.rsplit(".", 1)[-1], known, n=1, cutoff=0.5)
     if owner is GateConfig and _FLAT_BOUND.search(path):
         return "write bounds as a list: bounds: [{metric: fd, pass: 10, block: 50}]"
-    if path == "source.sums":
-        return "`source.structure` says it now: found, named or off"
+    if path in MOVED:
+        return MOVED[path]
     if near:
         parent = path.rpartition(".")[0]
         return f"did you mean `{f'{parent}.' if parent else ''}{near[0]}`?"

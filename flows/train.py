@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from itertools import count
 from pathlib import Path
 from time import monotonic
@@ -27,6 +28,7 @@ from flows.evaluate import Evaluator, TrainingRecord, put_training_record, read_
 from flows.foresight import check_outlook
 from flows.job import Candidate, Job, judges_folder, now
 from flows.keys import train_key, training_part, training_seed
+from flows.pace import Pace, usual_samples
 from flows.recipe import Recipe
 from flows.snapshots import damaged, set_aside
 from flows.teacher import check_teacher
@@ -259,10 +261,12 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
         ):
             meter.update(seen)
             shown = Shown(meter)
+            usual = partial(usual_samples, recipe, prepared, codec, config)
+            pace = Pace(job.reporter.say, config, codec, device, usual)
             hooks = Hooks(
                 assess=assess,
                 validation=None if is_private else records["validation"],
-                on_tick=each(shown.on_tick, events.on_tick),
+                on_tick=each(shown.on_tick, events.on_tick, pace.on_tick),
                 on_frame=events.on_frame,
                 on_progress=shown.on_progress,
                 on_checkpoint=_mirror(job, key),

@@ -122,7 +122,9 @@ class MetricEntry:
     figures: tuple[str, ...] = ()
     """Ids of the bar charts that it is drawn in."""
     ticks: tuple[str, ...] = ()
-    """Names of the curves that show it while training."""
+    """Names of the curves that show it while training …"""
+    class_ticks: tuple[str, ...] = ()
+    """… and those of them that only records of two classes or more have."""
     curve: str = ""
     """Id of the figure of these curves."""
 

@@ -32,8 +32,8 @@ class TermConfig(FrozenModel):
 
     name: str = Field(title="Name")
     """Of those that `ganmill presets` lists as terms, such as `feature-matching`."""
-    strength: float = Field(1.0, title="Strength", gt=0)
-    """What it is multiplied by, or its parameter."""
+    strength: Annotated[float, Field(gt=0)] | Literal["auto"] = Field("auto", title="Strength")
+    """What it is multiplied by, or its parameter; `auto`: what `ganmill presets --json` says."""
 
 
 class GeneratorConfig(FrozenModel):
@@ -65,15 +65,21 @@ class GeneratorConfig(FrozenModel):
         "auto", title="Discriminator steps"
     )
     """Steps of the discriminator, each on its own batch, for one of the generator."""
+    discriminator_rate: Annotated[float, Field(gt=0, le=100)] | Literal["auto"] = Field(
+        "auto", title="Discriminator rate"
+    )
+    """The discriminator's learning rate, in those of the generator: two time scales (Heusel et al.
+    2017)."""
     latent: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = Field("auto", title="Latent")
     """Length of the vector that a sample is made from."""
     truncation: Annotated[float, Field(gt=0, le=10)] | None = Field(None, title="Truncation")
     """Largest size of a latent's values when synthesizing (Brock et al., BigGAN, 2019, section
     3.1): smaller is more typical and less varied. Here, not with the synthesis, because what is
     judged must be what is published."""
-    augment: Literal["auto", "off"] = Field("auto", title="Augment")
-    """Whether the discriminator sees shifted and cut images, which delays copying of real ones.
-    Tables are not augmented, so that `auto` and `off` are the same for them."""
+    augment: tuple[str, ...] | Literal["auto", "off"] = Field("auto", title="Augment")
+    """Whether the discriminator sees changed images, which delays copying of real ones: `auto` as
+    the preset has it, `off`, or of `translate`, `cutout` and `colour`. Tables are not augmented, so
+    that `auto` and `off` are the same for them."""
     depth: Annotated[int, Field(ge=1, le=16)] | Literal["auto"] = Field("auto", title="Depth")
     """Hidden layers of a dense generator; of a `resnet`, blocks at each resolution."""
     dropout: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = Field("auto", title="Dropout")
@@ -93,15 +99,17 @@ class GeneratorConfig(FrozenModel):
 
     @field_validator("augment", mode="before")
     @classmethod
-    def _off_as_text(cls, value: object) -> object:
-        """Accept `augment: off`, which YAML reads as false."""
-        return "off" if value is False else value
+    def _augment_by_name(cls, value: object) -> object:
+        """Accept `augment: off`, which YAML reads as false, a single name, and none of them."""
+        if isinstance(value, str) and value not in ("auto", "off"):
+            return (value,)
+        return value or "off"
 
 
 LATER_KNOBS = frozenset(
     {
         *("depth", "dropout", "weight_decay", "loss", "penalty", "optimizer", "terms"),
-        *("discriminator_steps", "latent", "truncation"),
+        *("discriminator_steps", "discriminator_rate", "latent", "truncation"),
     }
 )
 """Fields of `GeneratorConfig` that came after the first train keys: in a key only where set."""

@@ -140,7 +140,8 @@ class GanModality:
                 measures a target of `training.until`.
         """
         if training.until:
-            check_until([one.metric for one in training.until], self.metrics)
+            asked = [one.metric for one in training.until]
+            check_until(asked, self.metrics, classes=len(codec.classes))
         presets = load_code(self.row.presets)
         config: ResolvedConfig = presets.resolve(
             generator, training, codec, train_rows=train_rows, seed=seed

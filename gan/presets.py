@@ -103,8 +103,12 @@ def complete(
         ConfigError: the recipe asks for what the preset does not have.
     """
     modality, name, why, preset = chosen
-    preset = _as_asked(preset, name, generator)
-    batch_size, notes = _batch_size(training, preset, train_rows, words_of(modality).records)
+    preset, records = _as_asked(preset, name, generator), words_of(modality).records
+    if isinstance(generator.augment, tuple) and generator.augment != preset.augment:
+        asked = " and ".join(generator.augment)
+        msg = f"generator.augment is {asked}, and {records} are not augmented: leave it at auto"
+        raise ConfigError(msg)
+    batch_size, notes = _batch_size(training, preset, train_rows, records)
     network = _network(generator, preset, name, batch_size)
     parts = choose_parts(generator, preset, name)
     if generator.latent != "auto" and not preset.is_latent_free:
@@ -161,7 +165,7 @@ def complete(
         terms=dict(parts.terms),
         optimizer=parts.optimizer,
         discriminator_steps=parts.discriminator_steps,
-        discriminator_rate=preset.discriminator_rate,
+        discriminator_rate=parts.discriminator_rate,
         truncation=generator.truncation,
         until={one.metric: one.value for one in training.until},
         ranks=ranks,
@@ -237,6 +241,8 @@ def _batch_size(
     largest = max(largest // pack * pack, 2)
     if largest >= preset.batch_size:
         return preset.batch_size, ()
+    if preset.objective == "fitted":  # all records at once
+        return largest, ()
     return largest, (
         f"batch {largest} instead of {preset.batch_size}: {train_rows} {records} only",
     )

@@ -30,6 +30,8 @@ class PresetEntry(NamedTuple):
     """Its numbers for records of a usual size; None where they all follow the records."""
     example_of: str = ""
     """What that size is."""
+    sizes: str = ""
+    """Of which records it takes; empty: of all that its modality has."""
 
 
 class Pairs(NamedTuple):
@@ -88,6 +90,9 @@ class Generator(nn.Module):
 
     def latents(self, rows: int, numbers: torch.Generator) -> Tensor | None:
         """Return `z_NZ` on the processor; None leaves it to the sampler: normal, of its spread.
+
+        Where there is a discriminator the first `config.latent` numbers of a row are normal: these
+        are truncated.
 
         Args:
             rows: N.
@@ -190,6 +195,8 @@ class Discriminator(nn.Module):
     """Randoms of the present step, set by the objective, for those that drop units."""
     compares_batches: bool = False
     """Whether it can see how different neighbours in a batch are (`minibatch-deviation`)."""
+    sees_images: bool = False
+    """Whether what it sees are whole images, which augmentations change."""
 
     def forward(self, samples: Tensor, labels_N: Tensor) -> Tensor:
         """Return `logits_N`; `labels_N` is ignored by an unconditional discriminator."""

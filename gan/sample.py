@@ -186,9 +186,9 @@ def fixed_latents(
     latents = generator.latents(rows, numbers)
     if latents is None:
         latents = torch.randn(rows, config.latent, generator=numbers) * config.latent_spread
-        if config.truncation is not None:
-            free = slice(generator.choosing, None)  # what chooses a mode leaves out none
-            latents[:, free] = truncate(latents[:, free], config)
+    if config.truncation is not None:
+        normal = slice(generator.choosing, config.latent)  # what chooses a mode leaves out none
+        latents[:, normal] = truncate(latents[:, normal], config).to(latents.dtype)
     return latents
 
 

@@ -10,6 +10,9 @@ from gan.bounds import MetricEntry
 from gan.errors import ConfigError
 from gan.protocols import Assessment
 
+FEWEST_CLASSES = 2
+"""With fewer nothing of classes is measured."""
+
 
 class TrainingTarget(NamedTuple):
     """A number of the assessment that training can be told to reach."""
@@ -20,26 +23,35 @@ class TrainingTarget(NamedTuple):
     """Whether more is better."""
 
 
-def targets(metrics: Sequence[MetricEntry]) -> dict[str, TrainingTarget]:
-    """Return every name that `training.until` may use."""
+def targets(
+    metrics: Sequence[MetricEntry], *, classes: int = FEWEST_CLASSES
+) -> dict[str, TrainingTarget]:
+    """Return every name that `training.until` may use of records of so many classes."""
     found: dict[str, TrainingTarget] = {}
     for entry in metrics:
-        if not entry.ticks or entry.direction == "target":
+        left_out = entry.class_ticks if classes < FEWEST_CLASSES else ()
+        ticks = [tick for tick in entry.ticks if tick not in left_out]
+        if not ticks or entry.direction == "target":
             continue
         higher = entry.direction == "higher"
-        found.setdefault(entry.name, TrainingTarget(entry.ticks[0], higher))
-        for tick in entry.ticks:
+        found.setdefault(entry.name, TrainingTarget(ticks[0], higher))
+        for tick in ticks:
             found.setdefault(tick, TrainingTarget(tick, higher))
     return found
 
 
-def check_until(names: Sequence[str], metrics: Sequence[MetricEntry]) -> None:
+def check_until(names: Sequence[str], metrics: Sequence[MetricEntry], *, classes: int) -> None:
     """Refuse targets that nothing measures while training, or that are named twice.
+
+    Args:
+        names: of the targets.
+        metrics: of the modality.
+        classes: how many the records have.
 
     Raises:
         ConfigError: there is one.
     """
-    known = targets(metrics)
+    known = targets(metrics, classes=classes)
     ticks = [known[name].tick for name in names if name in known]
     for name in names:
         if name in known and ticks.count(known[name].tick) > 1:

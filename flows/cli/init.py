@@ -361,7 +361,8 @@ def _class_lines(class_counts: Mapping[str, list[list[Any]]], names: Sequence[st
     first = list(totals.items())[:SHOWN_CLASSES]
     shown = [f"{class_title(names, label)}: {count:,}" for label, count in first]
     more = f" and {len(totals) - SHOWN_CLASSES} more" if len(totals) > SHOWN_CLASSES else ""
-    return [f"{len(totals)} classes: {', '.join(shown)}{more}"]
+    classes = "class" if len(totals) == 1 else "classes"
+    return [f"{len(totals)} {classes}: {', '.join(shown)}{more}"]
 
 
 def _flow(value: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ HIDDEN = ("notes", "threads", "precision", "is_latent_free")
 
 
 def list_presets(*, as_json: bool) -> int:
-    """Show presets of every modality, then losses, penalties, techniques and optimisers."""
+    """Show presets of every modality, then every part that a recipe may change by name."""
     from gan.modalities import load_modality
     from gan.training.catalog import catalog
     from storage.records.modalities import MODALITIES
@@ -23,6 +23,7 @@ def list_presets(*, as_json: bool) -> int:
             "name": name,
             "description": entry.summary,
             "source": entry.source,
+            "sizes": entry.sizes or None,
             "example": entry.example_of or None,
             "defaults": _numbers(entry.example() if entry.example else None),
         }
@@ -36,6 +37,7 @@ def list_presets(*, as_json: bool) -> int:
             "name": entry.name,
             "description": entry.summary,
             "source": entry.source,
+            "sizes": None,
             "example": None,
             "defaults": dict(entry.defaults),
         }

@@ -95,6 +95,7 @@ METRICS = (
         must_be_known=True,
         figures=("ratios", "class-coverage"),
         ticks=("coverage_ratio", "worst_class_ratio"),
+        class_ticks=("worst_class_ratio",),
         curve="quality",
     ),
     MetricEntry(
@@ -135,6 +136,7 @@ METRICS = (
         ),
         figures=("ratios",),
         ticks=("label_accuracy",),
+        class_ticks=("label_accuracy",),
         curve="quality",
     ),
     MetricEntry(

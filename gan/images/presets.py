@@ -8,7 +8,7 @@ from gan.config import GeneratorConfig, PhaseConfig, ResolvedConfig, TrainingCon
 from gan.device import choose_device, fast_bfloat16, usable_cores
 from gan.errors import ConfigError
 from gan.images.classic_presets import CLASSIC
-from gan.images.codec import ImageCodec
+from gan.images.codec import CHANNELS, LARGEST_SIDE, SMALLEST_SIDE, ImageCodec
 from gan.images.mixture import ROWS_PER_GAUSSIAN
 from gan.images.networks import texture
 from gan.images.networks.defects import DEFECT_NUMBERS
@@ -17,6 +17,7 @@ from gan.images.networks.pixelwise import code_count
 from gan.images.networks.unet import Blocks
 from gan.presets import ChosenPreset, Preset, complete
 from gan.protocols import PresetEntry
+from gan.training.augment import AUGMENTATIONS
 
 LARGEST_TICK_SAMPLES = 50_000
 
@@ -251,12 +252,18 @@ EXAMPLE = ImageCodec(
 )
 """Images of a usual size."""
 
+SIZES = (
+    f"{SMALLEST_SIDE} to {LARGEST_SIDE} pixels a side, {', '.join(map(str, CHANNELS[:-1]))} or "
+    f"{CHANNELS[-1]} channels, with and without classes"
+)
+
 PRESETS: Mapping[str, PresetEntry] = {
     name: PresetEntry(
         summary,
         source,
         functools.partial(BUILDERS[name], EXAMPLE, "cpu", PLENTIFUL_ROWS),
         f"{PLENTIFUL_ROWS:,} images of 32 x 32 x 3 in ten classes, on a processor",
+        SIZES,
     )
     for name, (summary, source) in _SUMMARIES.items()
 }
@@ -279,7 +286,7 @@ def resolve(
     device = choose_device(training.device)
     name, why = _choose(generator.preset, codec, device)
     preset = BUILDERS[name](codec, device, train_rows)
-    augment, note = _augment(generator, preset, train_rows)
+    augment, note = _augment(generator, preset, name, train_rows)
     preset = replace(preset, augment=augment, notes=note, largest_tick_samples=LARGEST_TICK_SAMPLES)
     chosen = ChosenPreset("images", name, why, preset)
     return complete(chosen, generator, training, train_rows=train_rows, seed=seed)
@@ -306,12 +313,38 @@ def _choose(wanted: str, codec: ImageCodec, device: str) -> tuple[str, str]:
 
 
 def _augment(
-    generator: GeneratorConfig, preset: Preset, train_rows: int
+    generator: GeneratorConfig, preset: Preset, name: str, train_rows: int
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the augmentations, and a note."""
+    """Return the augmentations, and a note.
+
+    Raises:
+        ConfigError: a name that there is not, or no discriminator sees images.
+    """
+    if isinstance(generator.augment, tuple):
+        _check_augment(generator.augment, preset, name)
+        return generator.augment, (f"augmentation {' and '.join(generator.augment)} as asked",)
     if generator.augment == "off" or not preset.augment:
         return (), ()
     if train_rows >= PLENTIFUL_ROWS:
         return (), (f"no augmentation: {train_rows} training images are plenty",)
     names = " and ".join(preset.augment)
     return preset.augment, (f"augmentation {names}: {train_rows} training images",)
+
+
+def _check_augment(names: tuple[str, ...], preset: Preset, name: str) -> None:
+    for one in names:
+        if one not in AUGMENTATIONS:
+            msg = (
+                f"generator.augment has no {one!r}: choose auto, off or of "
+                f"{', '.join(AUGMENTATIONS)}"
+            )
+            raise ConfigError(msg)
+        if names.count(one) > 1:
+            msg = f"generator.augment has {one!r} twice: leave one"
+            raise ConfigError(msg)
+    if preset.objective != "adversarial" or preset.phases:
+        msg = (
+            f"generator.augment is {' and '.join(names)}, and in preset {name!r} no discriminator "
+            "sees images: leave it at auto, or choose another preset"
+        )
+        raise ConfigError(msg)

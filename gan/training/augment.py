@@ -2,12 +2,14 @@
 
 Zhao et al., "Differentiable augmentation for data-efficient GAN training" (2020), section 3: both
 reals and fakes are augmented, in both steps, and the generator learns through the augmentation.
-Parameters are drawn on the processor, so every device sees the same ones.
+Parameters are drawn on the processor, so every device sees the same ones. A new one is a function
+and an entry of `AUGMENTATIONS`.
 
 Shapes: N images, C channels, H height, W width.
 """
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -52,8 +54,51 @@ def cutout(images_NCHW: Tensor, share: float, stream: torch.Generator) -> Tensor
     return torch.where(blank_NHW[:, None], BACKGROUND, images_NCHW)
 
 
-AUGMENTATIONS: dict[str, Augmentation] = {"translate": translate, "cutout": cutout}
-"""Name → augmentation."""
+def colour(images_NCHW: Tensor, share: float, stream: torch.Generator) -> Tensor:
+    """Change brightness, saturation and contrast of a share of the images; opacity stays."""
+    N = len(images_NCHW)
+    chosen_N = torch.rand(N, generator=stream) < share
+    drawn_3N = torch.rand(3, N, generator=stream)
+
+    def each(values_N: Tensor) -> Tensor:
+        return values_N.to(images_NCHW.device)[:, None, None, None]
+
+    colours, opacity = images_NCHW[:, :3], images_NCHW[:, 3:]
+    colours = colours + each(drawn_3N[0] - 0.5)
+    colours = torch.lerp(colours.mean(1, keepdim=True), colours, each(2 * drawn_3N[1]))
+    middle = colours.mean((1, 2, 3), keepdim=True)
+    colours = torch.lerp(middle, colours, each(drawn_3N[2] + 0.5))
+    changed = torch.cat([colours, opacity], dim=1)
+    return torch.where(each(chosen_N), changed, images_NCHW)
+
+
+class AugmentationKind(NamedTuple):
+    """An augmentation of `AUGMENTATIONS`."""
+
+    change: Augmentation
+    summary: str
+    source: str
+    """Paper and section."""
+
+
+AUGMENTATIONS: dict[str, AugmentationKind] = {
+    "translate": AugmentationKind(
+        translate,
+        "Images are shifted by up to an eighth of their sides.",
+        "Zhao et al., DiffAugment (2020), section 3",
+    ),
+    "cutout": AugmentationKind(
+        cutout,
+        "A rectangle of three eighths of the sides is blank.",
+        "Zhao et al., DiffAugment (2020), section 3; DeVries and Taylor (2017)",
+    ),
+    "colour": AugmentationKind(
+        colour,
+        "Brightness, saturation and contrast change.",
+        "Zhao et al., DiffAugment (2020), section 3",
+    ),
+}
+"""Name in `ResolvedConfig.augment` → augmentation."""
 
 
 def augment(
@@ -61,7 +106,7 @@ def augment(
 ) -> Tensor:
     """Apply the named augmentations in order, each to a share of the images."""
     for name in names:
-        images_NCHW = AUGMENTATIONS[name](images_NCHW, share, stream)
+        images_NCHW = AUGMENTATIONS[name].change(images_NCHW, share, stream)
     return images_NCHW
 
 

@@ -13,7 +13,10 @@ from gan.training.techniques import TECHNIQUES
 GAMMAS = {"interpolated": 20.0, "r1": 1.0, "r2": 1.0, "r1-r2": 1.0}
 """Gamma of a penalty that a recipe puts in the place of the preset's; twice the published λ."""
 
-ADVERSARIAL_ONLY = ("gamma", "loss", "penalty", "terms", "discriminator_steps", "truncation")
+ADVERSARIAL_ONLY = (
+    *("gamma", "loss", "penalty", "terms", "discriminator_steps", "discriminator_rate"),
+    "truncation",
+)
 """Choices that nothing reads without a discriminator."""
 TRAINED_ONLY = (*ADVERSARIAL_ONLY, "optimizer", "learning_rate", "latent")
 """Choices that nothing reads where a generator is fitted at once."""
@@ -44,6 +47,7 @@ class Parts(NamedTuple):
     terms: Mapping[str, float]
     optimizer: str
     discriminator_steps: int
+    discriminator_rate: float
     notes: tuple[str, ...]
     """What differs from the preset."""
 
@@ -79,6 +83,10 @@ class PresetParts(Protocol):
     def discriminator_steps(self) -> int:
         """For one of the generator."""
 
+    @property
+    def discriminator_rate(self) -> float:
+        """In learning rates of the generator."""
+
 
 def choose_parts(generator: GeneratorConfig, preset: PresetParts, name: str) -> Parts:
     """Return a preset's parts with what the recipe puts in their place.
@@ -91,6 +99,8 @@ def choose_parts(generator: GeneratorConfig, preset: PresetParts, name: str) -> 
     if "terms" in set_here:
         set_here["terms"] = {term.name: term.strength for term in set_here["terms"]}
     _check_names(set_here)
+    if "terms" in set_here:
+        set_here["terms"] = _strengths(set_here["terms"])
     if preset.objective != "adversarial":
         _refuse(set_here, name, fitted=preset.objective == "fitted")
         return Parts(
@@ -100,6 +110,7 @@ def choose_parts(generator: GeneratorConfig, preset: PresetParts, name: str) -> 
             preset.terms,
             set_here.get("optimizer", preset.optimizer),
             preset.discriminator_steps,
+            preset.discriminator_rate,
             (),
         )
     loss = set_here.get("loss", preset.loss)
@@ -107,7 +118,7 @@ def choose_parts(generator: GeneratorConfig, preset: PresetParts, name: str) -> 
     terms = set_here.get("terms", preset.terms)
     _check_pair(loss, penalty, terms)
     named = {part: value for part, value in set_here.items() if part not in NUMBERS}
-    changed = ", ".join(f"{part} {value}" for part, value in named.items())
+    changed = ", ".join(f"{part} {_said(value)}" for part, value in named.items())
     return Parts(
         loss,
         penalty,
@@ -115,8 +126,35 @@ def choose_parts(generator: GeneratorConfig, preset: PresetParts, name: str) -> 
         terms,
         set_here.get("optimizer", preset.optimizer),
         set_here.get("discriminator_steps", preset.discriminator_steps),
+        set_here.get("discriminator_rate", preset.discriminator_rate),
         (f"of the recipe: {changed}",) if changed else (),
     )
+
+
+def _said(value: object) -> str:
+    """Return a choice as a person says it."""
+    if isinstance(value, Mapping):
+        return " and ".join(f"{name} {strength:g}" for name, strength in value.items()) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _strengths(terms: Mapping[str, float | str]) -> dict[str, float]:
+    """Return terms with the strengths that they have.
+
+    Raises:
+        ConfigError: one is larger than makes sense.
+    """
+    found = dict[str, float]()
+    for name, wanted in terms.items():
+        technique = TECHNIQUES[name]
+        found[name] = technique.usual if wanted == "auto" else float(wanted)
+        if technique.most is not None and found[name] > technique.most:
+            msg = (
+                f"generator.terms has {name} {found[name]:g}, and at most {technique.most:g} makes "
+                f"sense: choose {technique.usual:g}, as is usual"
+            )
+            raise ConfigError(msg)
+    return found
 
 
 def _check_names(set_here: Mapping[str, Any]) -> None:
@@ -141,8 +179,8 @@ def _refuse(set_here: Mapping[str, Any], name: str, *, fitted: bool) -> None:
     for part in TRAINED_ONLY if fitted else ADVERSARIAL_ONLY:
         if part in set_here:
             msg = (
-                f"generator.{part} is {set_here[part]}, and preset {name!r} has no such thing, for "
-                f"it {why}: leave it at auto, or choose another preset"
+                f"generator.{part} is {_said(set_here[part])}, and preset {name!r} has no such "
+                f"thing, for it {why}: leave it at auto, or choose another preset"
             )
             raise ConfigError(msg)
 

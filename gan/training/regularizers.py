@@ -103,10 +103,13 @@ def normalize_spectrum(network: nn.Module, stream: torch.Generator) -> None:
     """Divide the weights of every layer by their largest singular value, from now on.
 
     Every pass in training does one step of the power iteration; the first vectors are drawn from
-    the stream.
+    the stream, and so are weights that would begin at zero, which nothing divides.
     """
     kinds = nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.Embedding
     for layer in [each for each in network.modules() if isinstance(each, kinds)]:
+        if not layer.weight.any():
+            with torch.no_grad():
+                layer.weight.copy_(torch.randn(layer.weight.shape, generator=stream))
         with torch.random.fork_rng(devices=[]):
             spectral_norm(layer)
         for vector in layer.get_submodule("parametrizations.weight.0").buffers():

@@ -75,7 +75,10 @@ def adapt(seen: TickState, state: TrainState) -> None:
     """Raise the augmentation where the discriminator overfits, lower it again where it does not."""
     config, progress, evidence = seen.config, state.progress, overfits(seen)
     gap, before = seen.signals.validation_gap, progress.augment_share
-    if not config.augment or gap is None:
+    if gap is None:
+        return
+    if not config.augment:
+        _note_unaugmented(evidence, state)
         return
     if evidence is not None:
         progress.augment_share = min(before + AUGMENT_STEP, max(AUGMENT_MOST, before))
@@ -87,6 +90,17 @@ def adapt(seen: TickState, state: TrainState) -> None:
             "augmentation",
             f"{evidence}: augmentation changes {progress.augment_share:.0%} of the samples from "
             f"now on{', the most' if last else ''}",
+        )
+
+
+def _note_unaugmented(evidence: str | None, state: TrainState) -> None:
+    """Say once that a discriminator overfits whose images nothing augments."""
+    progress, network = state.progress, state.discriminator
+    told = any(event.kind == "augmentation" for event in progress.events)
+    if evidence is not None and not told and network is not None and network.sees_images:
+        progress.note(
+            "augmentation",
+            f"{evidence}: nothing is augmented here, and generator.augment: translate delays it",
         )
 
 

@@ -196,7 +196,8 @@ RULES = (
         f"(D(train) - D(validation)) / (D(train) - D(fakes)) is above {OVERFIT:g}, and more than "
         "chance",
         f"augmentation changes {AUGMENT_STEP:g} more of the samples, up to {AUGMENT_MOST:g}; "
-        f"below {FITTING:g} that much less again, down to the preset's share",
+        f"below {FITTING:g} that much less again, down to the preset's share; where nothing is "
+        "augmented, that is said once",
         "augment",
         overfits,
     ),

@@ -96,6 +96,10 @@ class Technique(NamedTuple):
     """Changes a network's gradients before its step; the strength is its parameter."""
     of_network: bool = False
     """Built into the discriminator, where that `compares_batches`."""
+    usual: float = 1.0
+    """Strength where the recipe names none."""
+    most: float | None = None
+    """Largest strength that makes sense; None: any."""
 
 
 TECHNIQUES: dict[str, Technique] = {
@@ -115,9 +119,11 @@ TECHNIQUES: dict[str, Technique] = {
         generator=average_history,
     ),
     "label-smoothing": Technique(
-        "Reals count as 1 minus the strength; with minimax and non-saturating only.",
+        "Reals count as 1 minus the strength, at most 0.5; with minimax and non-saturating only.",
         "Salimans et al. (2016), section 3.4",
         discriminator=smooth_labels,
+        usual=0.1,
+        most=0.5,
     ),
     DEVIATION: Technique(
         "The discriminator sees how different four neighbours in a batch are.",
@@ -128,6 +134,7 @@ TECHNIQUES: dict[str, Technique] = {
         "Normal noise on all that the discriminator sees, falling to none.",
         "Sønderby et al. (2017), section 3; Arjovsky and Bottou (2017)",
         samples=add_noise,
+        usual=0.1,
     ),
     "gradient-clipping": Technique(
         "Gradients of both networks are at most so long.",

@@ -284,12 +284,14 @@ def busy_machine(state: TrainState) -> str | None:
         f"the machine was busy: training had {scarce} "
         f"({progress.cpu_s:,.0f} CPU s in {progress.seconds:,.0f} s)"
     )
+    together = state.config.threads > 1
+    waits = "; on one core (taskset -c 0) threads do not wait for each other" if together else ""
     if state.config.budget_s is None:
-        return text
+        return text + waits
     return (
         f"{text}, so its budget_s bought {progress.cpu_s / progress.asked_cpu_s:.0%} of the "
         "training that an idle machine does in that time: training.budget_cpu_s counts processor "
-        "time instead"
+        f"time instead{waits}"
     )
 
 

@@ -2,17 +2,18 @@
 
 import pytest
 
-from flows.pace import duration, judge_pace, rounded
+from flows.pace import Pace, duration, judge_pace, rounded
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.images.codec import ImageCodec
 from gan.images.presets import resolve
+from gan.protocols import Tick
 from gan.training.timing import StepRate
 
 
-def foreseen(rate, needed=400_000, device="cpu", side=(96, 128), **training):
+def foreseen(rate, needed=400_000, device="cpu", side=(96, 128), preset="resnet", **training):
     codec = ImageCodec(height=side[0], width=side[1], channels=1)
     training = TrainingConfig(device="cpu", **training)
-    generator = GeneratorConfig(preset="resnet")
+    generator = GeneratorConfig(preset=preset)
     config = resolve(generator, training, codec, train_rows=500, seed=0)
     return judge_pace(config, StepRate(device, 1.6 * rate, rate), needed, codec, "images")
 
@@ -40,6 +41,43 @@ def test_a_budget_that_is_enough_is_said_without_a_warning():
     found = foreseen(1000, budget_samples=None, budget_cpu_s=300)
     assert found.warning is None
     assert "buys about 300,000 images" in found.text
+
+
+def test_what_is_fitted_at_once_needs_no_budget():
+    found = foreseen(1000, needed=500, preset="mixture", budget_samples=None, budget_cpu_s=0.001)
+    assert found.text == "preset mixture is fitted to all images at once, whatever the budget"
+    assert found.warning is None
+    assert found.samples == 500
+
+
+@pytest.mark.parametrize(
+    ("budget", "seen", "said"),
+    [(600.0, 500, True), (600.0, 20_000, False), (30.0, 25, False)],
+    ids=["hopeless", "enough", "a trial"],
+)
+def test_a_training_says_early_what_its_budget_buys(budget, seen, said):
+    codec, told = ImageCodec(height=96, width=128, channels=1), []
+    training = TrainingConfig(device="cpu", budget_cpu_s=budget)
+    generator = GeneratorConfig(preset="resnet")
+    config = resolve(generator, training, codec, train_rows=500, seed=0)
+    pace = Pace(told.append, config, codec, "cpu", lambda: 400_000)
+    for number, share in ((0.3, 0.05), (1.3, 0.1), (2.3, 0.15)):  # the first tick is slow
+        used = budget * share
+        pace.on_tick(
+            Tick(
+                samples_seen=int(number * seen),
+                progress=share,
+                seconds=used,
+                cpu_s=used,
+                samples_per_s=seen / used,
+                metrics={},
+            )
+        )
+    sentence = (
+        "Note: at the pace so far that is hopeless: preset resnet needs about 41 x more; use a GPU "
+        "or source.resize: 16x20 or raise the budget"
+    )
+    assert told == [sentence] * said
 
 
 def test_of_several_budgets_the_first_to_run_out_counts():

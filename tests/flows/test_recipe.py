@@ -67,6 +67,7 @@ def test_a_recipe_is_itself_when_written_out_in_full():
         ("training.every=night", "`training.every` is unknown"),
         ("gate.fd_pass=3", "the key `gate.fd_pass` is unknown; write bounds as a list: bounds: ["),
         ("gate.spread_min=0", "`gate.spread_min` is unknown; write bounds as a list"),
+        ("synthesis.truncation=0.7", "is unknown; it is `generator.truncation`, because what is"),
         ("source.sums=named", "is unknown; `source.structure` says it now: found, named or off"),
         ("gate.aprove=always", "did you mean `gate.approval`?"),
         ("gate.bounds=[{metric: fd}]", "`gate.bounds[0]` is {'metric': 'fd'}, but must give pass"),

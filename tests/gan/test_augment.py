@@ -2,7 +2,14 @@ import pytest
 import torch
 
 from gan.randomness import stream
-from gan.training.augment import AUGMENTATIONS, BACKGROUND, augment, cutout, translate
+from gan.training.augment import (
+    AUGMENTATIONS,
+    BACKGROUND,
+    augment,
+    colour,
+    cutout,
+    translate,
+)
 
 SHARE = 0.3
 
@@ -22,7 +29,7 @@ def test_shapes_and_determinism(name, shape):
 @pytest.mark.parametrize("name", sorted(AUGMENTATIONS))
 def test_about_the_share_is_changed_and_the_rest_untouched(name):
     before = images((4000, 1, 16, 16))
-    after = AUGMENTATIONS[name](before, SHARE, stream(0, "a"))
+    after = AUGMENTATIONS[name].change(before, SHARE, stream(0, "a"))
     changed = (before != after).flatten(1).any(1).float().mean().item()
     # Some shifts are by nothing, so a few of the chosen images stay as they are.
     assert SHARE * 0.9 < changed + SHARE / 25 < SHARE * 1.1
@@ -44,6 +51,18 @@ def test_cutout_blanks_one_rectangle():
         rows, columns = one.any(1).sum().item(), one.any(0).sum().item()
         assert one.sum().item() == rows * columns
         assert max(rows, columns) <= 6
+
+
+def test_colour_changes_every_pixel_alike_and_no_opacity():
+    before = images((200, 4, 8, 8))
+    after = colour(before, 1.0, stream(0, "a"))
+    assert torch.equal(after[:, 3], before[:, 3])
+    grey_before, grey_after = (one[:, :3].mean(1).flatten(1) for one in (before, after))
+    slope = (grey_after[:, 1] - grey_after[:, 0]) / (grey_before[:, 1] - grey_before[:, 0])
+    assert 0.5 <= slope.min() < 0.6
+    assert 1.4 < slope.max() <= 1.5
+    moved = grey_after.mean(1) - grey_before.mean(1)
+    assert 0.4 < moved.abs().max() <= 0.5
 
 
 def test_gradients_flow_through():

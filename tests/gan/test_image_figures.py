@@ -321,6 +321,7 @@ def test_copies_stand_first_beside_what_they_copy():
     reference.nets = SimpleNamespace(nets=(net,))
     inputs = ReportInputs(candidate=made, reference=reference, label="kind", train=real)
     figure = neighbours(inputs)
+    assert figure.data["columns"][:3] == ["", "1", "2"]
     np.testing.assert_array_equal(cell(figure, 0, 0), fakes[17, ..., 0])
     np.testing.assert_array_equal(cell(figure, 0, 1), train_images[33, ..., 0])
     assert figure.data["rows"][0] == "1 · 0.00"

@@ -345,6 +345,16 @@ def test_processor_seconds_end_it_however_long_they_take(tiny, codec, digits, tm
     assert done[1].seconds > 100
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_that_wait_for_each_other_are_told(threads, tiny, codec):
+    config = tiny.model_copy(update={"threads": threads})
+    state = TrainState(config, codec, find_device("cpu"))
+    state.progress.cpu_s, state.progress.asked_cpu_s, state.progress.seconds = 8.0, 120.0, 60.0
+    found = watch.busy_machine(state)
+    assert found.startswith(f"the machine was busy: training had 0.13 of {threads} core")
+    assert ("on one core (taskset -c 0)" in found) == (threads == 2)
+
+
 @pytest.mark.parametrize(("cpu_s", "said"), [(1.0, False), (0.5, True)])
 def test_a_busy_machine_is_told(cpu_s, said, tiny, codec, digits, tmp_path):
     config = tiny.model_copy(update={"budget_s": 1e6})

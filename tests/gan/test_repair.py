@@ -246,6 +246,19 @@ def test_a_discriminator_that_learns_by_heart_sees_more_augmentation(codec, tiny
     assert max(share.values) <= rules.AUGMENT_MOST
 
 
+def test_a_discriminator_that_learns_by_heart_unaugmented_is_told_once(codec, tiny, tmp_path):
+    numbers = np.random.default_rng(0)
+    images = numbers.integers(0, 256, (80, 8, 8, 1)).astype(np.uint8)
+    table = pa.table({"image": write_images(images), "digit": pa.array(np.arange(80) % 10)})
+    update = {"budget_samples": 3_200, "tick_samples": 640, "learning_rate": 3e-3, "gamma": 0.1}
+    config = tiny.model_copy(update={**update, "augment": ()})
+    hooks = Hooks(validation=table.slice(40))
+    result = train(config, codec, table.slice(0, 40), tmp_path, hooks=hooks, device="cpu")
+    (told,) = [event.text for event in result.events if event.kind == "augmentation"]
+    assert "learns by heart" in told
+    assert "nothing is augmented here, and generator.augment: translate delays it" in told
+
+
 # --- the field's own mistakes ---
 
 

@@ -26,11 +26,20 @@ def assessment(rank=1.0, **metrics):
 
 def test_a_metric_is_named_by_itself_or_as_a_tick_shows_it():
     assert set(targets(METRICS)) == {"coverage", "coverage_ratio", "fd", "fd_ratio"}
-    check_until(["coverage", "fd_ratio"], METRICS)
+    check_until(["coverage", "fd_ratio"], METRICS, classes=2)
     with pytest.raises(ConfigError, match=r"no target 'density'.*choose of coverage, cov"):
-        check_until(["density"], METRICS)
+        check_until(["density"], METRICS, classes=2)
     with pytest.raises(ConfigError, match="two targets for fd_ratio: leave one"):
-        check_until(["fd", "fd_ratio"], METRICS)
+        check_until(["fd", "fd_ratio"], METRICS, classes=2)
+
+
+def test_what_classes_alone_have_is_refused_without_them():
+    metrics = load_modality("images").metrics
+    check_until(["label_accuracy", "worst_class_ratio"], metrics, classes=2)
+    for name in ("label_accuracy", "worst_class_ratio"):
+        with pytest.raises(ConfigError, match=f"no target '{name}' for these records") as refusal:
+            check_until([name], metrics, classes=0)
+        assert "label_accuracy" not in str(refusal.value).split("choose of", 1)[1]
 
 
 def test_targets_of_images_are_known_and_others_refused(codec):

@@ -116,6 +116,8 @@ class ValidationAssess:
         if accuracies:
             worse["label_accuracy"] = min(accuracies)
         by_measures = by_likelihood = rank(worse, self.nominal, self.passes)
+        if not any(net.class_coverage for net in self.nets):  # no class has enough records
+            del worse["worst_class_ratio"]
         likelihood_N = sample.log_likelihood(self.records)
         if likelihood_N is not None:
             worse["validation_nll"] = -float(np.mean(likelihood_N))

@@ -54,7 +54,7 @@ def neighbours(inputs: ReportInputs) -> Figure | None:
         SECTION,
         shown,
         (
-            f"Left a synthetic image, beside it the {found.index_NK.shape[1]} REAL training images "
+            f"Left a synthetic image, numbered the {found.index_NK.shape[1]} REAL training images "
             f"nearest to it in the features of the {net.net.name} net: first the "
             f"{min(NEAREST, len(chosen))} synthetic images that come nearest of "
             f"{len(features_MF):,}, then {max(len(chosen) - NEAREST, 0)} drawn at random. The "
@@ -62,7 +62,7 @@ def neighbours(inputs: ReportInputs) -> Figure | None:
             "1, look whether it is a copy.",
             f"{len(chosen)} synthetic images, each with its nearest real training images",
         ),
-        columns=["synthetic", *(f"real {place + 1}" for place in range(shown.shape[1] - 1))],
+        columns=["", *(str(place + 1) for place in range(shown.shape[1] - 1))],  # cells are narrow
         rows=_titles(inputs, fakes, chosen, near_R),
     )
 

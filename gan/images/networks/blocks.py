@@ -198,7 +198,7 @@ class BlockGenerator(Generator, Initialisable):
 class BlockDiscriminator(Discriminator, Initialisable):
     """Residual blocks from the image downwards, then two at the smallest map; sums of maps."""
 
-    compares_batches = True
+    compares_batches = sees_images = True
 
     def __init__(self, config: ResolvedConfig, codec: ImageCodec) -> None:
         super().__init__()

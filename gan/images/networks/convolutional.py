@@ -67,7 +67,7 @@ class MirrorGenerator(Generator):
 class MirrorDiscriminator(Discriminator):
     """The generator's layers in reverse."""
 
-    compares_batches = True
+    compares_batches = sees_images = True
 
     def __init__(self, config: ResolvedConfig, codec: ImageCodec) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class DcganGenerator(Generator, Initialisable):
 class DcganDiscriminator(Discriminator, Initialisable):
     """Two strided convolutions; all of the last maps are features."""
 
-    compares_batches = True
+    compares_batches = sees_images = True
 
     def __init__(self, config: ResolvedConfig, codec: ImageCodec) -> None:
         super().__init__()

@@ -44,7 +44,7 @@ class MlpGenerator(Generator):
 class MlpDiscriminator(Discriminator):
     """Dense layers from all pixels to the features that the head projects."""
 
-    compares_batches = True
+    compares_batches = sees_images = True
 
     def __init__(self, config: ResolvedConfig, codec: ImageCodec) -> None:
         super().__init__()

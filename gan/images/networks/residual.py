@@ -116,7 +116,7 @@ class ResnetGenerator(Generator):
 class ResnetDiscriminator(Discriminator):
     """Residual blocks from the image downwards; each smallest map becomes one feature."""
 
-    compares_batches = True
+    compares_batches = sees_images = True
 
     def __init__(self, config: ResolvedConfig, codec: ImageCodec) -> None:
         super().__init__()

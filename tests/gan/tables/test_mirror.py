@@ -7,8 +7,9 @@ import torch
 from small_tables import with_meaning
 
 from gan.config import GeneratorConfig, TrainingConfig
+from gan.errors import ConfigError
 from gan.randomness import stream
-from gan.sample import Sampler
+from gan.sample import Sampler, fixed_latents
 from gan.tables.codec import TableCodec
 from gan.tables.networks import build
 from gan.tables.presets import resolve
@@ -108,6 +109,25 @@ def test_a_trained_one_finds_the_modes_of_a_ring(tmp_path):
     counts_K = np.bincount(distance_NK.argmin(1)[distance_NK.min(1) < 0.25], minlength=MODES)
     assert (counts_K >= 2_000 / MODES / 10).all()
     assert counts_K.sum() > 0.3 * 2_000
+
+
+def test_truncation_bounds_the_normal_part_of_a_latent_alone():
+    generator, _, _ = fitted(mixed(), "kind")
+    config = prepare(mixed(), "kind")[1].model_copy(update={"truncation": 0.5})
+    latents = fixed_latents(generator, config, 64, stream(0, "latents"))
+    free = fixed_latents(
+        generator, config.model_copy(update={"truncation": None}), 64, stream(0, "latents")
+    )
+    assert latents[:, :100].abs().max() <= 0.5
+    assert free[:, :100].abs().max() > 2
+    assert torch.equal(latents[:, 100:], free[:, 100:])
+
+
+def test_rows_are_not_augmented():
+    codec = TableCodec.fit(mixed(), "kind")
+    generator = GeneratorConfig(preset="mlp-gan", augment=("translate",))
+    with pytest.raises(ConfigError, match="augment is translate, and rows are not"):
+        resolve(generator, TrainingConfig(device="cpu"), codec, train_rows=600, seed=0)
 
 
 @pytest.mark.parametrize("loss", ["hinge", "least-squares"])

@@ -98,7 +98,7 @@ def find_structure(
     chosen.take(banded)
     chosen.take(find_comparisons(view, flags, {rule.constraint.columns[0] for rule in banded}))
     chosen.take(_composed(decided, {n for r in chosen.kept for n in derived_columns(r.constraint)}))
-    chosen.take(find_conditions(view, flags))
+    chosen.take(find_conditions(view, flags, chosen.kept))
     kept, left = _enough_learnt(
         joined(chosen.kept, columns, {label, *(n for one in constraints for n in one.columns)}),
         columns,

@@ -23,7 +23,7 @@ from gan.tables.columns.derived import Constant, DerivedColumn, Key, Sum, as_num
 from gan.tables.columns.discrete_rules import Band, Conditional, Lookup
 from gan.tables.columns.formulas import Formula, LaterMoment
 from gan.tables.columns.moment_part import MomentPart
-from gan.tables.columns.moments import UNIT_SECONDS, finest, from_instants, instants
+from gan.tables.columns.moments import finest, from_instants, instants
 from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.relative import RelativeNumeric
 from gan.tables.columns.rounding import WAYS, as_floats
@@ -31,7 +31,7 @@ from gan.tables.columns.values import LARGEST, Modelled, from_units, plain, to_u
 from gan.tables.constraints import violations
 from gan.tables.solve_formula import solved_for
 from storage.records.constraint import Constraint
-from storage.records.moment_parts import MOMENTS, WHOLE_UNITS, part_values
+from storage.records.moment_parts import MOMENTS, UNIT_SECONDS, WHOLE_UNITS, part_values
 
 if TYPE_CHECKING:
     from gan.tables.codec import TableCodec
@@ -296,7 +296,7 @@ def _moment(start: Any, number: Any, sign: int, rule: Constraint, kind: Any) -> 
     starts_N, valid_N = instants(start, per_second)
     units_N = as_floats(number)
     valid_N = valid_N & np.isfinite(units_N)
-    parts_N = np.where(valid_N, units_N, 0.0) * UNIT_SECONDS[str(rule.unit)] * per_second
+    parts_N = np.where(valid_N, units_N, 0.0) * UNIT_SECONDS[rule.unit or "seconds"] * per_second
     moments = from_instants(starts_N + sign * np.rint(parts_N).astype(np.int64), per_second, kind)
     return pc.if_else(pa.array(valid_N), moments, pa.scalar(None, kind))
 

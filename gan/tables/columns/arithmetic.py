@@ -7,6 +7,7 @@
     products    Σ weights · columns[1] · columns[2], then columns[3] · columns[4], …
     largest     the largest of columns[1:], or smallest
     piecewise   straight between cuts, of columns[1], less columns[2]
+    function    a logarithm, exponential or root of scale · columns[1] · columns[2] · …
 
 A null among the inputs gives none. A null that counts as nothing is 0 in a linear formula, 1 in
 a product and among the divisors, and neither the largest nor the smallest.
@@ -22,11 +23,12 @@ import numpy as np
 import pyarrow as pa
 
 from gan.errors import DataError
-from gan.tables.columns.moments import UNIT_SECONDS, seconds_between
+from gan.tables.columns.moments import seconds_between
 from gan.tables.columns.rounding import Rounding, as_floats, noise_of
 from gan.tables.columns.values import NumberError
 from storage.records.constraint import Constraint
-from storage.records.moment_parts import WHOLE_UNITS, days, whole_months
+from storage.records.functions import function_values
+from storage.records.moment_parts import UNIT_SECONDS, WHOLE_UNITS, days, whole_months
 from storage.records.piecewise import piecewise
 
 Array = np.ndarray[Any, Any]
@@ -107,7 +109,7 @@ def _passed(rule: Constraint, columns: Mapping[str, Any]) -> Computed:
     if rule.whole_days:
         later, earlier = days(later), days(earlier)
     seconds_N, known_N = seconds_between(later, earlier)
-    numbers_N = np.where(known_N, seconds_N / UNIT_SECONDS[str(rule.unit)], np.nan)
+    numbers_N = np.where(known_N, seconds_N / UNIT_SECONDS[rule.unit or "seconds"], np.nan)
     return Computed(numbers_N, np.abs(numbers_N), known_N)
 
 
@@ -139,6 +141,14 @@ def _products(rule: Constraint, inputs: list[Array], *, skips_null: bool) -> Com
     return Computed(np.sum(terms, axis=0), np.max(np.abs(terms), axis=0), known_N)
 
 
+def _function(rule: Constraint, inputs: list[Array], *, skips_null: bool) -> Computed:
+    """Return a logarithm, an exponential or a root of the product of some inputs."""
+    del skips_null  # of nothing there is none
+    known_N = ~np.any([np.isnan(each) for each in inputs], axis=0)
+    numbers_N = function_values(rule.function or "log", inputs, rule.scale)
+    return Computed(numbers_N, np.abs(numbers_N), known_N)
+
+
 class _Computes(Protocol):
     def __call__(self, rule: Constraint, inputs: list[Array], *, skips_null: bool) -> Computed: ...
 
@@ -148,6 +158,7 @@ _OTHERS: Mapping[str, _Computes] = {
     "smallest": _extreme,
     "piecewise": _pieces,
     "products": _products,
+    "function": _function,
 }
 """Kind of formula → what computes it of its inputs, and of whether a null counts as nothing."""
 

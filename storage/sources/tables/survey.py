@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -184,9 +185,21 @@ def entity_rank(name: str) -> int | None:
 
 def _names_rows(pair: pa.Table) -> bool:
     """Whether two columns together are different in every row, and would hardly be by chance."""
-    rows, pairs = len(pair), len(pair.group_by(pair.column_names).aggregate([]))
-    room = prod(pc.count_distinct(column).as_py() for column in pair.columns)
-    return pairs == rows and rows * rows / (2 * room) >= _CHANCE
+    name, moment = pair.column_names
+    different = len(pair.group_by([name, moment]).aggregate([])) == len(pair)
+    return different and expected_pairs(pair, [name], moment) >= _CHANCE
+
+
+def expected_pairs(table: pa.Table, names: Sequence[str], time: str) -> float:
+    """Return how many pairs of rows would agree by chance in columns and in their moment.
+
+    Of two rows at one moment both are of entity e with probability p_e squared; moments that are
+    all different say nothing.
+    """
+    at_once = table.group_by([time]).aggregate([([], "count_all")]).column("count_all").to_numpy()
+    each = table.group_by(list(names)).aggregate([([], "count_all")]).column("count_all").to_numpy()
+    pairs = float((at_once.astype(np.float64) * (at_once - 1)).sum()) / 2
+    return pairs * float(((each / len(table)) ** 2).sum())
 
 
 def _grouped(entity: Entity | None) -> list[Proposal]:

@@ -1,10 +1,13 @@
 """What columns that move together have by chance is no rule, and what holds against it is one."""
 
+from datetime import date
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from rule_search import kept, search
 
+from storage.records.moment_parts import passed
 from storage.sources.tables.structure.simple_numbers import simple_number
 from storage.sources.tables.structure.smooth_null import normal_scores
 
@@ -74,6 +77,21 @@ def test_a_flag_says_where_a_date_is_missing():
     (rule,) = search(columns).kept
     assert set(rule.constraint.columns) == {"died", "date"}
     assert rule.constraint.exactly
+
+
+def test_a_rule_that_cannot_be_kept_beside_another_is_named():
+    draw = np.random.default_rng(11)
+    born = draw.integers(12_000, 14_500, 2000)
+    born = pa.array(born.astype(np.int32), pa.date32())
+    age = passed(born, "years until", date(2025, 1, 1)).astype(int)
+    room = [
+        f"{each}{'AB'[other]}" for each, other in zip(age, draw.integers(0, 2, 2000), strict=True)
+    ]
+    found = search({"born": born, "age": age, "room": room})
+    assert [rule.constraint.kind for rule in found.kept] == ["part"]
+    (rule,) = found.named
+    assert rule.why == "room decides age in all rows"
+    assert rule.left_out == "another rule makes age already"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from storage.records.constraint import Constraint
 from storage.sources.tables.structure.columns import Floats, Ints, Quantity, TableColumns
 from storage.sources.tables.structure.evidence import formula_support
 from storage.sources.tables.structure.rule import FoundRule, listed_names
-from storage.sources.tables.structure.simple_numbers import simple_number
+from storage.sources.tables.structure.simple_numbers import number_text, simple_number
 
 _MOST_PATTERNS: Final = 8
 _LEAST_SAMPLE: Final = 100
@@ -175,7 +175,7 @@ def _sentence(constraint: Constraint) -> str:
 
 
 def _term(weight: float, name: str) -> str:
-    size = "" if abs(weight) == 1 else f"{abs(weight):.10g} times "
+    size = "" if abs(weight) == 1 else f"{number_text(abs(weight))} times "
     return f"{'-' if weight < 0 else '+'} {size}{name}"
 
 

@@ -52,7 +52,7 @@ def off_part(rule: Constraint, values: Any, moments: Any) -> Mask:
         values.type,
         offset=rule.offset,
         levels=levels,
-        detail=rule.pattern or rule.until,
+        detail=rule.detail,
     )
     equal = np.asarray(
         found.to_numpy(zero_copy_only=False) == values.to_numpy(zero_copy_only=False)
@@ -101,7 +101,10 @@ def _names(columns: TableColumns, moment: str, skipped: Collection[str]) -> Iter
         for name in columns.names
         if columns.kinds[name] in ("category", "boolean") and name not in skipped
     ]
+    dated = columns.kinds[moment] == "date"
     for part, (first, count) in LEVELS.items():
+        if dated and part in OF_TIMES:
+            continue
         numbers_N = part_numbers(plain_column(columns.column(moment)), part)
         if not levels or np.isnan(numbers_N).any():
             continue

@@ -22,7 +22,7 @@ from storage.records.constraint import Constraint
 from storage.sources.tables.structure.columns import Floats, Ints, Quantity, TableColumns
 from storage.sources.tables.structure.evidence import formula_support
 from storage.sources.tables.structure.rule import FoundRule, listed_names
-from storage.sources.tables.structure.simple_numbers import simple_number
+from storage.sources.tables.structure.simple_numbers import number_text, simple_number
 
 Operation = Literal["product", "ratio"]
 
@@ -307,7 +307,7 @@ def _sentence(constraint: Constraint, result: Quantity) -> str:
         formula = " times ".join([first, *others])
     else:
         formula = f"{first} divided by {listed_names(others)}"
-    factor = "" if constraint.scale == 1 else f"{constraint.scale:.10g} times "
+    factor = "" if constraint.scale == 1 else f"{number_text(constraint.scale)} times "
     return f"{name} is {factor}{formula}{rounding_words(result.decimals)}, in all rows"
 
 

@@ -9,6 +9,14 @@ _FRACTION_DIGITS: Final = 2
 """A fraction has about so many digits; below 1 a decimal with so many after the first has more."""
 
 _LARGEST_DIVISOR: Final = 12
+_LONG: Final = 8
+
+
+def number_text(number: float) -> str:
+    """Return a number as a sentence says it: 0.25, 2/3."""
+    text = f"{number:.10g}"
+    fraction = str(Fraction(number).limit_denominator(10_000))
+    return fraction if len(text) > _LONG and float(Fraction(fraction)) == number else text
 
 
 def simple_number(value: float, error: float) -> float | None:

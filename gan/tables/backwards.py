@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gan.tables.columns.arithmetic import compute
+from gan.tables.columns.arithmetic import compute, rates_of
 from gan.tables.columns.derived import Constant, DerivedColumn, Key, Sum, as_numbers
 from gan.tables.columns.discrete_rules import Band, Conditional, Lookup
 from gan.tables.columns.formulas import Formula, LaterMoment
@@ -283,9 +283,20 @@ def invert_formula(
         _, later, earlier = rule.columns
         start, sign = (columns[earlier], 1) if name == later else (columns[later], -1)
         return _moment(start, result, sign, rule, columns[name].type)
-    result_N = as_floats(result)
+    return _solved(maker, name, columns, shift_N)
+
+
+def _solved(
+    maker: Formula, name: str, columns: Mapping[str, Any], shift_N: Array | None
+) -> Array | None:
+    """Return the input of a formula of numbers that gives its result."""
+    rule, result_N = maker.rule, as_floats(columns[maker.name])
     if shift_N is not None and maker.rounding.way in WAYS:
         result_N = result_N + shift_N * 10.0**-maker.rounding.decimals
+    if rule.kind == "rates":  # a level is not solved for
+        rates_N = rates_of(rule, columns)
+        number_N = result_N / np.where(rates_N == 0, np.nan, rates_N)
+        return number_N if name == rule.columns[2] else None
     inputs = {each: as_floats(columns[each]) for each in rule.columns[1:]}
     return solved_for(rule, name, result_N, inputs, shift_N=shift_N, skips_null=maker.skips_null)
 

@@ -42,6 +42,7 @@ EACH_FITTING: Mapping[str, tuple[tuple[frozenset[str], ...], ...]] = {
     "difference": ((NUMBERS, MOMENTS, MOMENTS),),
     "band": ((LEARNT, NUMBERS), (LEARNT, NUMBERS, NUMBERS), (LEARNT, MOMENTS, MOMENTS)),
     "part": ((LEARNT, MOMENTS),),
+    "rates": ((NUMBERS, LEARNT, NUMBERS),),
 }
 """Kind of constraint → the family of each of its columns, in one way or several."""
 REPEATING = frozenset({"product", "products", "ratio"})
@@ -139,12 +140,18 @@ def _reach_of_function(constraint: Constraint, inputs: Sequence[Interval]) -> In
     return (-inf, inf) if isnan(low) or isnan(high) else (min(low, high), max(low, high))
 
 
+def _reach_of_rates(constraint: Constraint, inputs: Sequence[Interval]) -> Interval:
+    ends = [_times((weight, weight), inputs[1]) for weight in constraint.weights]
+    return min(low for low, _ in ends), max(high for _, high in ends)
+
+
 FORMULAS = {
     "largest": _reach_of_extreme,
     "smallest": _reach_of_extreme,
     "piecewise": _reach_of_pieces,
     "products": _reach_of_products,
     "function": _reach_of_function,
+    "rates": _reach_of_rates,
     "sum": _reach_of_sum,
     "linear": _reach_of_sum,
     "product": _reach_of_product,

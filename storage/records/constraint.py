@@ -30,6 +30,7 @@ LEAST_COLUMNS: Final = {
     "piecewise": 2,
     "products": 5,
     "function": 2,
+    "rates": 3,
 }
 """Kind of constraint → fewest columns that it names."""
 MOST_COLUMNS: Final = {
@@ -39,18 +40,19 @@ MOST_COLUMNS: Final = {
     "conditional": 2,
     "part": 2,
     "piecewise": 3,
+    "rates": 3,
 }
 """Kind of constraint → most columns, where there is a limit."""
 FIELDS: Final = {
     "strict": ("inequality",),
     "whole_days": ("inequality", "difference"),
-    "weights": ("linear", "product", "piecewise", "products"),
+    "weights": ("linear", "product", "piecewise", "products", "rates"),
     "offset": ("linear", "part", "ratio", "piecewise"),
     "scale": ("product", "ratio", "function"),
     "rate": ("product",),
     "unit": ("difference",),
     "cuts": ("band", "piecewise"),
-    "levels": ("band", "part"),
+    "levels": ("band", "part", "rates"),
     "part": ("part",),
     "pattern": ("part",),
     "until": ("part",),
@@ -90,6 +92,7 @@ class Constraint(BaseModel):
         "piecewise",
         "products",
         "function",
+        "rates",
     ] = Field(title="Kind")
     """range: low <= columns[0] <= high. inequality: columns[0] <= columns[1] (<= columns[2] ...).
     combinations: only the combinations of these columns that train has. sum: columns[0] is the sum
@@ -103,7 +106,8 @@ class Constraint(BaseModel):
     largest, smallest: columns[0] is the largest, or smallest, of the others. piecewise: columns[0]
     is a function of columns[1], less columns[2] if there is one, that is straight between cuts.
     products: columns[0] is the sum of products of the others, two by two. function: columns[0] is
-    the function of the product of the others, times scale. Numbers are rounded as columns[0] is."""
+    the function of the product of the others, times scale. rates: columns[0] is columns[2] times
+    the weight of the level of columns[1]. Numbers are rounded as columns[0] is."""
     columns: tuple[str, ...] = Field(title="Columns", min_length=1)
     """The columns it is about."""
     low: float | None = Field(None, title="Low")
@@ -118,7 +122,7 @@ class Constraint(BaseModel):
     weights: tuple[float, ...] = Field((), title="Weights")
     """linear: one for each column but the first. product: of the last so many columns, which are
     not multiplied but added, each so many times. piecewise: the slope of each piece, one more than
-    cuts. products: how many times each product counts; none: once."""
+    cuts. products: how many times each product counts; none: once. rates: one for each level."""
     offset: float = Field(0.0, title="Offset")
     """linear, part, ratio and piecewise only: what is added, such as -100 to a change in percent;
     to a moment so many seconds; of a piecewise one the value at its first cut."""
@@ -134,7 +138,8 @@ class Constraint(BaseModel):
     """band: ascending; each is the smallest value of the next level. piecewise: where it bends."""
     levels: tuple[str, ...] = Field((), title="Levels")
     """band: one more than cuts, as text. part: of a quarter, a month or a day of the week what
-    stands for the first, the second and so on; none: their numbers."""
+    stands for the first, the second and so on; none: their numbers. rates: the values of
+    columns[1], `null` for none."""
     part: Part | None = Field(None, title="Part")
     """part only: of the moment; moment and day are moments, text is one, the others numbers."""
     pattern: str | None = Field(None, title="Pattern")
@@ -225,6 +230,7 @@ class Constraint(BaseModel):
             "piecewise": self._wrong_cuts,
             "products": self._wrong_products,
             "part": self._wrong_part,
+            "rates": self._wrong_rates,
         }
         if self.kind in ways:
             return ways[self.kind]()
@@ -250,6 +256,14 @@ class Constraint(BaseModel):
             return f"has {factors} columns to be multiplied; give two for each product"
         if len(self.weights) not in (0, factors // 2):
             return f"has {len(self.weights)} weights; give one for each product, or none"
+        return None
+
+    def _wrong_rates(self) -> str | None:
+        if not self.levels or len(self.levels) != len(self.weights):
+            count = len(self.levels)
+            return f"has {count} levels and {len(self.weights)} weights; give one for each"
+        if len(set(self.levels)) < len(self.levels):
+            return "names a level twice; name it once"
         return None
 
     def _wrong_part(self) -> str | None:

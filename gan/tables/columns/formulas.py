@@ -151,7 +151,7 @@ def _skips_null(
 ) -> bool:
     """Return whether most rows with a null input have the value that the others alone give."""
     known_N = compute(rule, records).known_N
-    if rule.kind == "difference" or known_N.all():
+    if rule.kind in ("difference", "rates") or known_N.all():
         return False
     column = records[name]
     without = compute(rule, records, skips_null=True)

@@ -17,7 +17,7 @@ from storage.records.constraint import Constraint
 
 NUMERIC = frozenset(
     {"product", "products", "ratio", "linear", "difference", "largest", "smallest", "piecewise"}
-    | {"function"}
+    | {"function", "rates"}
 )
 """Kinds that compute a number and round it as the column is."""
 FIRST_DECIDED = (NUMERIC - {"difference"}) | {"sum", "band", "lookup", "conditional", "part"}
@@ -141,6 +141,7 @@ _WORDS: Mapping[str, Callable[[Constraint, Sequence[str]], str]] = {
     "piecewise": _piecewise,
     "products": _products,
     "function": _function,
+    "rates": lambda _, names: f"rates {names[0]} = {names[2]} * a rate by {names[1]}",
 }
 
 

@@ -55,6 +55,12 @@ RULES = (
     {"kind": "function", "columns": ["log", "pay"], "function": "log1p"},
     {"kind": "function", "columns": ["mean", "pay", "plan"], "function": "root", "scale": 0.25},
     {"kind": "function", "columns": ["far", "pay", "plan"], "function": "length"},
+    {
+        "kind": "rates",
+        "columns": ["bonus", "late", "pay"],
+        "levels": ["yes", "no"],
+        "weights": [0.1, 0],
+    },
     {"kind": "part", "columns": ["quarter", "due"], "part": "text", "pattern": "{year}-Q{quarter}"},
 )
 
@@ -93,6 +99,7 @@ def work(*, rules=RULES, **changes):
         "log": np.log1p(pay).round(3),
         "mean": np.sqrt(pay * plan / 4).round(2),
         "far": np.hypot(pay, plan).round(1),
+        "bonus": np.where(came >= due, 0.1 * pay, 0).round(2),
         "quarter": written(moments(due), "{year}-Q{quarter}"),
     }
     return with_meaning(columns | changes, constraints=rules)
@@ -231,5 +238,6 @@ def test_they_are_told_in_words():
         "function 'log' = log1p of 'pay'",
         "function 'mean' = root of 0.25 * 'pay' * 'plan'",
         "function 'far' = length of 'pay', 'plan'",
+        "rates 'bonus' = 'pay' * a rate by 'late'",
         "part 'quarter' = text '{year}-Q{quarter}' of 'due'",
     ]

@@ -23,6 +23,8 @@ END = START + R.integers(0, 9_000, ROWS)
 BONUS = BONUS.round(2)
 
 
+RATED = np.append([0, 1, 2], R.integers(0, 3, ROWS - 3))
+LEVEL = pa.array([["x", "y", None][each] for each in RATED])
 DAY = date(2024, 6, 30)
 
 
@@ -164,6 +166,15 @@ FOUND = {
         ),
         "c says the hour of a in all rows",
     ),
+    "a rate by level": (
+        {
+            "a": LEVEL,
+            "b": PAY,
+            "c": (PAY * np.array([0.8, 0.9, 1])[RATED]).round(2),
+        },
+        of("rates", "c", "a", "b", levels=["x", "y", "null"], weights=[0.8, 0.9, 1]),
+        "c is b times a rate that a says, in all rows",
+    ),
     "a quarter": (
         {
             "a": days(START),
@@ -223,6 +234,17 @@ def test_a_logarithm_that_has_no_number_is_the_one_value_of_those_rows():
     assert kept({"a": amount, "c": log}) == [("function", ("c", "a"))]
     assert ("function", ("c", "a")) in kept({"a": amount, "c": gone})
     assert kept({"a": amount, "c": np.where(amount > 0, log, TWO)}) == []
+
+
+def test_a_rate_by_level_needs_levels_of_rows_and_numbers_enough():
+    few = np.where(np.arange(ROWS) < 5, "rare", LEVEL.fill_null("z").to_numpy(False))
+    rate = np.where(few == "rare", 0.5, np.array([0.8, 0.9, 1])[RATED])
+    assert kept({"a": few, "b": PAY, "c": (PAY * rate).round(2)}) == []
+    three = np.array([100.0, 200.0, 300.0])[R.integers(0, 3, ROWS)]
+    rules = kept({"a": LEVEL, "b": three, "c": (three * np.array([0.8, 0.9, 1])[RATED]).round(2)})
+    assert "rates" not in {kind for kind, _ in rules}
+    noisy = (PAY * np.array([0.8, 0.9, 1])[RATED] + R.normal(size=ROWS)).round(2)
+    assert kept({"a": LEVEL, "b": PAY, "c": noisy}) == []
 
 
 def test_missing_values_break_no_rule_that_bends():

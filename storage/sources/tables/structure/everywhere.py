@@ -34,6 +34,7 @@ MOST_DECIDED: Final = 1 << 20
 """Combinations of values that are remembered; a rule on more is not kept."""
 
 _WAYS: Final = (0.5, 1.0)
+_NO_NUMBER: Final = 1e300
 _TOO_MANY: Final = "it is about more combinations of values than are compared over all rows"
 _BROKEN: Final = "rows outside the sample break it"
 
@@ -221,6 +222,16 @@ def _function(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:
     return computed_N, np.abs(computed_N)
 
 
+def _rates(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:
+    """Return a column times the rate of a level; a number that none is for another level."""
+    texts = pc.fill_null(_texts(block.column(constraint.columns[1])), "null")
+    places = pc.index_in(texts, value_set=pa.array(constraint.levels, pa.string()))
+    known_N = places.is_valid().to_numpy(zero_copy_only=False)
+    rates_N = np.array(constraint.weights)[pc.fill_null(places, 0).to_numpy(zero_copy_only=False)]
+    computed_N = rates_N * _floats(block, constraint.columns[2])
+    return np.where(known_N, computed_N, _NO_NUMBER), np.abs(computed_N)
+
+
 _FORMULAS: Final[Mapping[str, Callable[[Constraint, pa.Table], tuple[Floats, Floats]]]] = {
     "sum": _linear,
     "linear": _linear,
@@ -232,6 +243,7 @@ _FORMULAS: Final[Mapping[str, Callable[[Constraint, pa.Table], tuple[Floats, Flo
     "piecewise": _pieces,
     "products": _products,
     "function": _function,
+    "rates": _rates,
 }
 
 

@@ -20,6 +20,7 @@ from storage.sources.tables.structure.comparisons import find_comparisons
 from storage.sources.tables.structure.conditions import find_conditions
 from storage.sources.tables.structure.extremes import find_extremes
 from storage.sources.tables.structure.functions import find_functions
+from storage.sources.tables.structure.level_rates import find_level_rates
 from storage.sources.tables.structure.linear import find_linear, verify_linear
 from storage.sources.tables.structure.lookups import find_lookups
 from storage.sources.tables.structure.moment_parts import find_parts
@@ -95,6 +96,8 @@ def find_structure(
     derived = {name for rule in chosen.kept for name in derived_columns(rule.constraint)}
     chosen.take(find_functions(view, flags, derived))
     chosen.take(_unless_lossy(view, rule) for rule in find_changes(view, flags, derived))
+    derived = {name for rule in chosen.kept for name in derived_columns(rule.constraint)}
+    chosen.take(find_level_rates(view, flags, derived))
     chosen.take(find_differences(view, flags))
     chosen.take(find_parts(view, flags))
     banded = find_bands(view, flags)

@@ -247,6 +247,10 @@ def test_a_rate_by_level_needs_levels_of_rows_and_numbers_enough():
     assert kept({"a": LEVEL, "b": PAY, "c": noisy}) == []
 
 
+def test_a_table_without_numbers_has_no_rules_of_numbers():
+    assert kept({"a": LEVEL, "b": LEVEL[::-1]}, free=False) == []
+
+
 def test_missing_values_break_no_rule_that_bends():
     gone = R.random(ROWS) < 0.1
     pay = pa.array(PAY, mask=gone)

@@ -58,6 +58,8 @@ def find_functions(
         derived: columns that other rules make.
     """
     names = [name for name in columns.quantities if name not in skipped][:MOST_COLUMNS]
+    if len(names) < 2:
+        return ()
     rows = columns.spread(_PROBES)
     values = {name: columns.quantities[name].values_N[rows] for name in names}
     plain, roots = _plain_ways(values), _root_ways(values)

@@ -53,6 +53,20 @@ def test_a_value_that_a_level_has_whatever_else_is_in_the_row_is_a_condition(see
     assert not rule.constraint.exactly
 
 
+def test_what_is_nearly_an_equivalence_is_a_condition():
+    draw = np.random.default_rng(3)
+    joint = draw.random(3000) < 0.2
+    income, told = (draw.gamma(3, 20, 3000).round(2) for _ in range(2))
+    columns = {
+        **moving_together(3),
+        "income": pa.array(income, mask=~joint),
+        "told": pa.array(told, mask=~joint | (draw.random(3000) < 0.02)),
+        "kind": np.where(joint, "joint", "single"),
+    }
+    rules = {rule.constraint.columns for rule in search(columns).kept}
+    assert rules == {("income", "kind"), ("told", "kind")}
+
+
 def test_of_several_levels_those_are_named_where_exceptions_were_to_be_expected():
     draw, rows = np.random.default_rng(4), 4000
     level = draw.integers(0, 4, rows)

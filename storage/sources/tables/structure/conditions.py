@@ -45,6 +45,9 @@ improbable, unless the condition covers most of the value's rows."""
 _FORESEEN: Final = 20
 """So many exceptions that are foreseen and not there happen by chance once in 10^8 candidates."""
 
+_NEARLY: Final = 0.9
+"""So many of the rows with the value are under the condition, and so many others are without it."""
+
 _SHARE_FORESEEN: Final = 0.25
 """Of a condition's column with one other level, whose order says nothing, as many exceptions are
 foreseen as this share of those that the other rows have."""
@@ -107,7 +110,7 @@ class Candidate:
 def find_conditions(
     columns: TableColumns, skipped: Collection[str], rules: Sequence[FoundRule] = ()
 ) -> tuple[FoundRule, ...]:
-    """Return conditions: the exact ones first, then by how many rows they decide.
+    """Return conditions: the exact ones first, of flags last, then by how many rows they decide.
 
     Args:
         columns: of the table.
@@ -126,7 +129,7 @@ def find_conditions(
         conditions = _conditions(columns, name)
         if conditions is not None:
             found += list(_under(columns, conditions, atoms, screen))
-    found.sort(key=lambda one: (not one.exactly, -one.told))
+    found.sort(key=lambda one: (not one.exactly, _is_flag(columns, one.atom), -one.told))
     null, judged = SmoothNull(columns), 0
     chosen = list[Candidate]()
     for one in found:
@@ -135,8 +138,7 @@ def find_conditions(
             judged += 1
             told = _beyond_chance(columns, one, null, rules) if judged <= _MOST_JUDGED else None
         chosen += [] if told is None else [told]
-    stated = [_stated(columns, one) for one in chosen]
-    return tuple(sorted(stated, key=lambda r: (not r.constraint.exactly, -r.support)))
+    return tuple(_stated(columns, one) for one in chosen)
 
 
 def _atoms(columns: TableColumns, name: str) -> Iterator[Atom]:
@@ -216,8 +218,9 @@ def _verified(
     if not exactly:
         full_L &= rows_L * (1 - share) >= _BROKEN_OF_LEVEL
     told = int(rows_L[full_L].sum())
-    flags = not exactly and len(columns.levels(atom.column).values) < _FEWEST_LEVELS
-    if flags or not _is_told(columns, atom, told, exactly=exactly):
+    if (not exactly and _is_flag(columns, atom)) or not _is_told(
+        columns, atom, told, exactly=exactly
+    ):
         return None
     levels = tuple(np.flatnonzero(full_L).tolist())
     values = columns.levels(conditions.column).values
@@ -227,16 +230,26 @@ def _verified(
     return Candidate(atom=atom, conditions=conditions, levels=levels, exactly=exactly, told=told)
 
 
+def _is_flag(columns: TableColumns, atom: Atom) -> bool:
+    return len(columns.levels(atom.column).values) < _FEWEST_LEVELS
+
+
 def _beyond_chance(
     columns: TableColumns, one: Candidate, null: SmoothNull, rules: Sequence[FoundRule]
 ) -> Candidate | None:
-    """Return a condition at those of its levels where exceptions were foreseen; None without."""
+    """Return a condition at those of its levels where exceptions were foreseen; None without.
+
+    What is nearly an equivalence needs no model: what merely moves together is never so close.
+    """
     codes = columns.levels(one.conditions.column).codes_N
     levels_N = one.conditions.level_of_L[codes]
     lacks_N = columns.levels(one.atom.column).codes_N != one.atom.code
     rest_N = ~np.isin(levels_N, one.levels)
+    elsewhere = float(lacks_N[rest_N].mean())
+    if one.told >= _NEARLY * one.atom.count and elsewhere >= _NEARLY:
+        return one
     ordered = len(np.unique(codes[rest_N])) > 1
-    least = 0.0 if ordered else _SHARE_FORESEEN * float(lacks_N[rest_N].mean())
+    least = 0.0 if ordered else _SHARE_FORESEEN * elsewhere
     foreseen = null.foreseen(
         lacks_N,
         levels_N,

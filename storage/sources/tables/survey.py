@@ -20,7 +20,6 @@ from storage.sources.tables.kinds import Finding, infer, infer_kind
 from storage.sources.tables.label import read_classes
 from storage.sources.tables.source import TableRead, unusable_values, why_unusable
 from storage.sources.tables.structure.find import Structure, find_structure
-from storage.sources.tables.structure.rule import derived_columns
 from storage.sources.tables.suggest import (
     PersonalDataSuggestion,
     Suggestion,
@@ -116,11 +115,10 @@ def _likely(
     if config.structure != "off":
         structure = find_structure(table, columns, label=config.label, min_group=min_group)
     rules = [rule.constraint for rule in structure.kept]
-    derived = {name for constraint in rules for name in derived_columns(constraint)}
     stated = structure.kept if config.structure == "named" else ()
     return (
         *((rule.constraint, rule.why) for rule in stated),
-        *suggest_constraints(table, columns, derived),
+        *suggest_constraints(table, columns, rules),
     )
 
 

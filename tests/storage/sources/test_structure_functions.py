@@ -183,6 +183,16 @@ FOUND = {
         of("part", "c", "a", part="text", pattern="{year}-Q{quarter}"),
         "c writes a as {year}-Q{quarter} in all rows",
     ),
+    "a quarter of one year": (
+        {
+            "a": days(START % 300 + 19_730),
+            "c": [
+                f"Q{(d.month + 2) // 3} {d.year}" for d in days(START % 300 + 19_730).to_pylist()
+            ],
+        },
+        of("part", "c", "a", part="text", pattern="Q{quarter} {year}"),
+        "c writes a as Q{quarter} {year} in all rows",
+    ),
     "a month": (
         {"a": days(START % 1500), "c": pc.strftime(days(START % 1500), "%b %Y")},
         of("part", "c", "a", part="text", pattern="{short month name} {year}"),

@@ -25,6 +25,8 @@ MOST_COLUMNS: Final = 24
 def find_parts(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundRule, ...]:
     """Return what dates and timestamps decide of other columns.
 
+    A text with the year comes before names of a part, which may be those of one year.
+
     Args:
         columns: of the table.
         skipped: columns that are not looked at, as other rules tell them.
@@ -34,7 +36,9 @@ def find_parts(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundRu
     named = [rule for name in moments for rule in _names(columns, name, skipped)]
     texts = [rule for name in moments for rule in find_texts(columns, name, skipped)]
     passed = [rule for name in moments for rule in find_passed(columns, name, skipped)]
-    return (*_apart(columns, moments), *numbers, *named, *texts, *passed)
+    dated = [rule for rule in texts if "year}" in (rule.constraint.pattern or "")]
+    plain = [rule for rule in texts if rule not in dated]
+    return (*_apart(columns, moments), *numbers, *dated, *named, *plain, *passed)
 
 
 def off_part(rule: Constraint, values: Any, moments: Any) -> Mask:

@@ -18,12 +18,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gan.tables.columns.arithmetic import compute
+from gan.tables.columns.arithmetic import compute, rates_of
 from gan.tables.columns.derived import Constant, DerivedColumn, Key, Sum, as_numbers
 from gan.tables.columns.discrete_rules import Band, Conditional, Lookup
 from gan.tables.columns.formulas import Formula, LaterMoment
 from gan.tables.columns.moment_part import MomentPart
-from gan.tables.columns.moments import UNIT_SECONDS, finest, from_instants, instants
+from gan.tables.columns.moments import finest, from_instants, instants
 from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.relative import RelativeNumeric
 from gan.tables.columns.rounding import WAYS, as_floats
@@ -31,7 +31,7 @@ from gan.tables.columns.values import LARGEST, Modelled, from_units, plain, to_u
 from gan.tables.constraints import violations
 from gan.tables.solve_formula import solved_for
 from storage.records.constraint import Constraint
-from storage.records.moment_parts import MOMENTS, WHOLE_UNITS, part_values
+from storage.records.moment_parts import MOMENTS, UNIT_SECONDS, WHOLE_UNITS, part_values
 
 if TYPE_CHECKING:
     from gan.tables.codec import TableCodec
@@ -283,9 +283,20 @@ def invert_formula(
         _, later, earlier = rule.columns
         start, sign = (columns[earlier], 1) if name == later else (columns[later], -1)
         return _moment(start, result, sign, rule, columns[name].type)
-    result_N = as_floats(result)
+    return _solved(maker, name, columns, shift_N)
+
+
+def _solved(
+    maker: Formula, name: str, columns: Mapping[str, Any], shift_N: Array | None
+) -> Array | None:
+    """Return the input of a formula of numbers that gives its result."""
+    rule, result_N = maker.rule, as_floats(columns[maker.name])
     if shift_N is not None and maker.rounding.way in WAYS:
         result_N = result_N + shift_N * 10.0**-maker.rounding.decimals
+    if rule.kind == "rates":  # a level is not solved for
+        rates_N = rates_of(rule, columns)
+        number_N = result_N / np.where(rates_N == 0, np.nan, rates_N)
+        return number_N if name == rule.columns[2] else None
     inputs = {each: as_floats(columns[each]) for each in rule.columns[1:]}
     return solved_for(rule, name, result_N, inputs, shift_N=shift_N, skips_null=maker.skips_null)
 
@@ -296,7 +307,7 @@ def _moment(start: Any, number: Any, sign: int, rule: Constraint, kind: Any) -> 
     starts_N, valid_N = instants(start, per_second)
     units_N = as_floats(number)
     valid_N = valid_N & np.isfinite(units_N)
-    parts_N = np.where(valid_N, units_N, 0.0) * UNIT_SECONDS[str(rule.unit)] * per_second
+    parts_N = np.where(valid_N, units_N, 0.0) * UNIT_SECONDS[rule.unit or "seconds"] * per_second
     moments = from_instants(starts_N + sign * np.rint(parts_N).astype(np.int64), per_second, kind)
     return pc.if_else(pa.array(valid_N), moments, pa.scalar(None, kind))
 

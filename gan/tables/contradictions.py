@@ -12,6 +12,7 @@ import numpy as np
 from gan.errors import ConfigError
 from gan.tables.columns.rules import TOGETHER, bound_text, describe, find_decided, in_turn
 from storage.records.constraint import Constraint
+from storage.records.functions import function_values
 from storage.records.piecewise import piecewise
 from storage.records.table_metadata import TableMetadata
 
@@ -31,6 +32,7 @@ FITTING: Mapping[str, tuple[frozenset[str], ...]] = {
     "smallest": (NUMBERS,),
     "piecewise": (NUMBERS,),
     "products": (NUMBERS,),
+    "function": (NUMBERS,),
     "lookup": (LEARNT,),
     "one_of": (NUMBERS | {"boolean", "category", "constant"},),
     "conditional": (LEARNT,),
@@ -40,6 +42,7 @@ EACH_FITTING: Mapping[str, tuple[tuple[frozenset[str], ...], ...]] = {
     "difference": ((NUMBERS, MOMENTS, MOMENTS),),
     "band": ((LEARNT, NUMBERS), (LEARNT, NUMBERS, NUMBERS), (LEARNT, MOMENTS, MOMENTS)),
     "part": ((LEARNT, MOMENTS),),
+    "rates": ((NUMBERS, LEARNT, NUMBERS),),
 }
 """Kind of constraint → the family of each of its columns, in one way or several."""
 REPEATING = frozenset({"product", "products", "ratio"})
@@ -124,11 +127,31 @@ def _reach_of_products(constraint: Constraint, inputs: Sequence[Interval]) -> In
     return low, high
 
 
+def _reach_of_function(constraint: Constraint, inputs: Sequence[Interval]) -> Interval:
+    """Return what a function reaches: all of them rise; everything where an end is not known."""
+    function = constraint.function or "log"
+    sides = [reduce(_times, inputs)]
+    if function == "length":
+        sizes = [sorted((abs(low), abs(high))) for low, high in inputs]
+        around = [low < 0 < high for low, high in inputs]
+        sides = [(0.0 if both else s[0], s[1]) for s, both in zip(sizes, around, strict=True)]
+    ends = [[np.array([end]) for end in side] for side in zip(*sides, strict=True)]
+    low, high = (float(function_values(function, each, constraint.scale)[0]) for each in ends)
+    return (-inf, inf) if isnan(low) or isnan(high) else (min(low, high), max(low, high))
+
+
+def _reach_of_rates(constraint: Constraint, inputs: Sequence[Interval]) -> Interval:
+    ends = [_times((weight, weight), inputs[1]) for weight in constraint.weights]
+    return min(low for low, _ in ends), max(high for _, high in ends)
+
+
 FORMULAS = {
     "largest": _reach_of_extreme,
     "smallest": _reach_of_extreme,
     "piecewise": _reach_of_pieces,
     "products": _reach_of_products,
+    "function": _reach_of_function,
+    "rates": _reach_of_rates,
     "sum": _reach_of_sum,
     "linear": _reach_of_sum,
     "product": _reach_of_product,

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from storage.records.constraint import Constraint
+from storage.records.functions import solved_function
 from storage.records.piecewise import piecewise
 
 Array = np.ndarray[Any, Any]
@@ -44,6 +45,10 @@ def solved_for(
         return _solved_pieces(rule, name, result_N, inputs, shift_N)
     if rule.kind == "products":
         return _solved_products(rule, name, result_N, inputs)
+    if rule.kind == "function":
+        others = [inputs[each] for each in rule.columns[1:] if each != name]
+        found_N = solved_function(rule.function or "log", result_N, others, rule.scale)
+        return np.where(np.isfinite(found_N), found_N, np.nan)
     if rule.kind == "linear":
         none = 0.0
         inputs = {each: _without_null(one, none, skips_null) for each, one in inputs.items()}

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -33,9 +33,25 @@ Part = Literal[
     "years until",
     "months until",
     "days until",
+    "years of 365.25 days until",
+    "years of 365 days until",
 ]
 """`moment` is all of it, `day` its date: both are moments themselves. `text` is a date as a pattern
-writes it, see `PIECES`; the last are whole numbers of what has passed on a certain day."""
+writes it, see `PIECES`; the last are what has passed on a certain day: whole numbers, or years that
+are all of one length, rounded."""
+
+Unit = Literal[
+    "days",
+    "hours",
+    "minutes",
+    "seconds",
+    "weeks",
+    "months",
+    "years",
+    "years of 365.25 days",
+    "years of 365 days",
+]
+"""Of the time between two moments."""
 
 MOMENTS: Final = ("moment", "day")
 
@@ -43,6 +59,7 @@ LEVELS: Final[Mapping[Part, tuple[int, int]]] = {
     "quarter": (1, 4),
     "month": (1, 12),
     "day of the week": (0, 7),
+    "hour": (0, 24),
 }
 """Part that levels may name → its first number, and how many there are."""
 
@@ -88,10 +105,32 @@ WHOLE_UNITS: Final[Mapping[str, int]] = {"months": 1, "years": 12}
 """Unit that is whole months → how many."""
 UNTIL: Final[Mapping[Part, int]] = {"years until": 12, "months until": 1, "days until": 0}
 """Part that says what has passed on a day → in how many months, or 0 for days."""
+YEAR_DAYS: Final[Mapping[Part, float]] = {
+    "years of 365.25 days until": 365.25,
+    "years of 365 days until": 365.0,
+}
+"""Part that says how many years have passed on a day, with decimals → the days of a year."""
+UNIT_SECONDS: Final[Mapping[Unit, int]] = {
+    "days": DAY_S,
+    "hours": 3600,
+    "minutes": 60,
+    "seconds": 1,
+    "weeks": 7 * DAY_S,
+    "years of 365.25 days": 365 * DAY_S + DAY_S // 4,
+    "years of 365 days": 365 * DAY_S,
+}
+"""Unit of a difference that is always as long → its seconds."""
 PER_SECOND: Final[Mapping[str, int]] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 """Arrow's unit of a timestamp → how many are a second."""
 OF_TIMES: Final = frozenset({"hour", "minute"})
 """Parts that dates have not."""
+
+
+class Until(NamedTuple):
+    """The day on which something has passed, and with how many decimals it is said."""
+
+    day: date
+    decimals: int
 
 
 def days(moments: Any) -> Any:
@@ -154,17 +193,18 @@ def months_and_days(moments: Any) -> NDArray[np.float64]:
 
 
 def passed(moments: Any, part: Part, until: date) -> NDArray[np.float64]:
-    """Return how many days, whole months or years after moments a day is, NaN where there is none.
+    """Return how many days, months or years after moments a day is, NaN where there is none.
 
     Args:
         moments: Arrow dates or timestamps.
-        part: one of UNTIL.
+        part: one of UNTIL or YEAR_DAYS.
         until: the day.
     """
-    if not UNTIL[part]:
+    if not UNTIL.get(part):
         numbers_N = days(moments).cast(pa.int32()).cast(pa.float64())
         end = float(pa.scalar(until, pa.date32()).value)
-        return np.asarray(end - numbers_N.to_numpy(zero_copy_only=False), dtype=np.float64)
+        days_N = end - np.asarray(numbers_N.to_numpy(zero_copy_only=False), dtype=np.float64)
+        return days_N / YEAR_DAYS.get(part, 1.0)
     apart_N = (12 * until.year + until.month) * 32 + until.day - months_and_days(moments)
     return np.asarray(np.floor(apart_N / (32 * UNTIL[part])), dtype=np.float64)
 
@@ -181,7 +221,7 @@ def part_values(
     *,
     offset: float = 0.0,
     levels: Any = None,
-    detail: str | date | None = None,
+    detail: str | Until | None = None,
 ) -> Any:
     """Return a part of moments as an Arrow array of a type, null where there is none.
 
@@ -204,11 +244,14 @@ def part_values(
         return _moved(days(moments) if part == "day" else moments, offset, kind)
     if part == "text":
         return written(moments, str(detail)).cast(kind)
-    if isinstance(detail, date):
-        numbers_N = passed(moments, part, detail) + offset
+    if isinstance(detail, Until):
+        numbers_N = passed(moments, part, detail.day) + offset
     else:
         numbers_N = part_numbers(moments, part) + offset
     known_N = ~np.isnan(numbers_N)
+    if isinstance(detail, Until) and part in YEAR_DAYS:
+        rounded_N = np.round(np.where(known_N, numbers_N, 0), detail.decimals)
+        return pa.array(rounded_N, mask=~known_N).cast(kind)
     whole_N = np.where(known_N, numbers_N, 0).astype(np.int64)
     if levels is None:
         return pa.array(whole_N, mask=~known_N).cast(kind)

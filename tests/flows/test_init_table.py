@@ -311,6 +311,16 @@ def test_whose_rows_they_are_is_seen_by_the_name_or_by_the_days(columns, entity)
     assert (found and found.name) == entity
 
 
+def test_an_age_beside_points_in_time_that_hardly_repeat_names_nobody():
+    draw = np.random.default_rng(0)
+    minutes = draw.integers(0, 10**6, 3000)
+    assert len(np.unique(minutes)) < 3000
+    at = pa.array(minutes * 60_000_000, pa.timestamp("us"))
+    table = pa.table({"age": draw.integers(18, 80, 3000), "at": at})
+    assert len(table.group_by(["age", "at"]).aggregate([])) == 3000
+    assert find_entity(table, {n: infer_kind(n, table.column(n)) for n in ("age", "at")}) is None
+
+
 def test_a_label_of_floats_and_amounts_of_money_come_with_their_kinds(capsys):
     frame = pd.DataFrame(
         {

@@ -7,6 +7,8 @@
     products    Σ weights · columns[1] · columns[2], then columns[3] · columns[4], …
     largest     the largest of columns[1:], or smallest
     piecewise   straight between cuts, of columns[1], less columns[2]
+    rates       columns[2] · the weight of the level of columns[1]
+    function    a logarithm, exponential or root of scale · columns[1] · columns[2] · …
 
 A null among the inputs gives none. A null that counts as nothing is 0 in a linear formula, 1 in
 a product and among the divisors, and neither the largest nor the smallest.
@@ -22,11 +24,13 @@ import numpy as np
 import pyarrow as pa
 
 from gan.errors import DataError
-from gan.tables.columns.moments import UNIT_SECONDS, seconds_between
+from gan.tables.columns.moments import seconds_between
 from gan.tables.columns.rounding import Rounding, as_floats, noise_of
-from gan.tables.columns.values import NumberError
+from gan.tables.columns.texts import equals
+from gan.tables.columns.values import NumberError, plain
 from storage.records.constraint import Constraint
-from storage.records.moment_parts import WHOLE_UNITS, days, whole_months
+from storage.records.functions import function_values
+from storage.records.moment_parts import UNIT_SECONDS, WHOLE_UNITS, days, whole_months
 from storage.records.piecewise import piecewise
 
 Array = np.ndarray[Any, Any]
@@ -53,9 +57,22 @@ def compute(rule: Constraint, columns: Mapping[str, Any], *, skips_null: bool = 
     """
     if rule.kind == "difference":
         return _passed(rule, columns)
+    if rule.kind == "rates":
+        rates_N, numbers_N = rates_of(rule, columns), as_floats(columns[rule.columns[2]])
+        found_N = rates_N * numbers_N
+        return Computed(found_N, np.abs(found_N), ~np.isnan(found_N))
     inputs = [as_floats(columns[name]) for name in rule.columns[1:]]
     way = _OTHERS.get(rule.kind, _product_ratio_or_sum)
     return way(rule, inputs, skips_null=skips_null)
+
+
+def rates_of(rule: Constraint, columns: Mapping[str, Any]) -> Array:
+    """Return the rate of every row's level, NaN for one that has none."""
+    level = plain(columns[rule.columns[1]])
+    rates_N = np.full(len(level), np.nan)
+    for text, weight in zip(rule.levels, rule.weights, strict=True):
+        rates_N[equals(level, text)] = weight
+    return rates_N
 
 
 def _product_ratio_or_sum(rule: Constraint, inputs: list[Array], *, skips_null: bool) -> Computed:
@@ -107,7 +124,7 @@ def _passed(rule: Constraint, columns: Mapping[str, Any]) -> Computed:
     if rule.whole_days:
         later, earlier = days(later), days(earlier)
     seconds_N, known_N = seconds_between(later, earlier)
-    numbers_N = np.where(known_N, seconds_N / UNIT_SECONDS[str(rule.unit)], np.nan)
+    numbers_N = np.where(known_N, seconds_N / UNIT_SECONDS[rule.unit or "seconds"], np.nan)
     return Computed(numbers_N, np.abs(numbers_N), known_N)
 
 
@@ -139,6 +156,14 @@ def _products(rule: Constraint, inputs: list[Array], *, skips_null: bool) -> Com
     return Computed(np.sum(terms, axis=0), np.max(np.abs(terms), axis=0), known_N)
 
 
+def _function(rule: Constraint, inputs: list[Array], *, skips_null: bool) -> Computed:
+    """Return a logarithm, an exponential or a root of the product of some inputs."""
+    del skips_null  # of nothing there is none
+    known_N = ~np.any([np.isnan(each) for each in inputs], axis=0)
+    numbers_N = function_values(rule.function or "log", inputs, rule.scale)
+    return Computed(numbers_N, np.abs(numbers_N), known_N)
+
+
 class _Computes(Protocol):
     def __call__(self, rule: Constraint, inputs: list[Array], *, skips_null: bool) -> Computed: ...
 
@@ -148,6 +173,7 @@ _OTHERS: Mapping[str, _Computes] = {
     "smallest": _extreme,
     "piecewise": _pieces,
     "products": _products,
+    "function": _function,
 }
 """Kind of formula → what computes it of its inputs, and of whether a null counts as nothing."""
 

@@ -57,6 +57,8 @@ def check_texts(rule: Constraint, schema: Any) -> None:
     said: list[tuple[str, Sequence[str]]] = []
     if rule.kind in ("band", "part"):
         said = [(rule.columns[0], rule.levels)]
+    elif rule.kind == "rates":
+        said = [(rule.columns[1], rule.levels)]
     elif rule.kind == "conditional":
         said = [(rule.columns[0], [str(rule.value)]), (rule.columns[1], rule.when)]
     for name, texts in said:

@@ -19,7 +19,6 @@ from gan.errors import DataError
 from gan.tables.columns.arithmetic import compute, learn_rounding
 from gan.tables.columns.derived import RuleColumn, read_shown
 from gan.tables.columns.moments import (
-    UNIT_SECONDS,
     by_day,
     finest,
     from_instants,
@@ -30,7 +29,7 @@ from gan.tables.columns.rounding import Rounding, as_floats
 from gan.tables.columns.rules import describe
 from gan.tables.columns.values import parse_type
 from storage.records.constraint import Constraint
-from storage.records.moment_parts import WHOLE_UNITS, days
+from storage.records.moment_parts import UNIT_SECONDS, WHOLE_UNITS, days
 
 Array = np.ndarray[Any, Any]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
@@ -152,7 +151,7 @@ def _skips_null(
 ) -> bool:
     """Return whether most rows with a null input have the value that the others alone give."""
     known_N = compute(rule, records).known_N
-    if rule.kind == "difference" or known_N.all():
+    if rule.kind in ("difference", "rates") or known_N.all():
         return False
     column = records[name]
     without = compute(rule, records, skips_null=True)
@@ -191,7 +190,7 @@ class LaterMoment(RuleColumn):
         if by_day(later.type, earlier.type) and pa.types.is_timestamp(later.type):
             return None
         rounding = learn_rounding(rule, records, rule.columns[0])
-        step = UNIT_SECONDS[str(rule.unit)] * 10.0**-rounding.decimals
+        step = UNIT_SECONDS[rule.unit or "seconds"] * 10.0**-rounding.decimals
         steps = step / resolution(later.type)
         if rounding.way == "none" or steps < 1 or abs(steps - round(steps)) > 1e-9 * steps:
             return None
@@ -219,7 +218,9 @@ class LaterMoment(RuleColumn):
         starts_N, valid_N = instants(earlier, per_second)
         units_N = as_floats(number)
         valid_N = valid_N & np.isfinite(units_N) & self.present(decoded, rows)
-        parts = np.where(valid_N, units_N, 0.0) * UNIT_SECONDS[str(self.rule.unit)] * per_second
+        parts = (
+            np.where(valid_N, units_N, 0.0) * UNIT_SECONDS[self.rule.unit or "seconds"] * per_second
+        )
         ends_N = starts_N + np.rint(parts).astype(np.int64)
         return pc.if_else(
             pa.array(valid_N), from_instants(ends_N, per_second, kind), pa.scalar(None, kind)

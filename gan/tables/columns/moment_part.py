@@ -83,5 +83,5 @@ def _given(rule: Constraint, moments: Any, kind: Any) -> Any:
         kind,
         offset=rule.offset,
         levels=levels,
-        detail=rule.pattern or rule.until,
+        detail=rule.detail,
     )

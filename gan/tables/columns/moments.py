@@ -13,9 +13,6 @@ from storage.records.moment_parts import DAY_S, PER_SECOND, days
 
 Array = np.ndarray[Any, Any]
 
-UNIT_SECONDS = {"days": DAY_S, "hours": 3600, "minutes": 60, "seconds": 1}
-"""Unit of a difference → its seconds."""
-
 
 def by_day(one: Any, other: Any) -> bool:
     """Say whether columns of two types are compared by whole days: one of dates, one of moments."""

@@ -1,11 +1,11 @@
 """What rules between columns say: in words, which column each decides, and in which order.
 
-A sum, a product, a ratio, a linear or piecewise formula, the largest or smallest, a band, a lookup
-or a part decides its first column, which is computed and not learnt. So does a difference its
-second, the later moment: its number and the earlier moment are learnt; where another rule decides
-that moment already, or it is the label, or whole days, months or years are counted, the number is
-computed instead. A condition decides its first column only in some rows: it is learnt, and
-overwritten there.
+A sum, a product, a ratio, a linear or piecewise formula, a function, the largest or smallest, a
+band, a lookup or a part decides its first column, which is computed and not learnt. So does a
+difference its second, the later moment: its number and the earlier moment are learnt; where another
+rule decides that moment already, or it is the label, or whole days, months or years are counted,
+the number is computed instead. A condition decides its first column only in some rows: it is
+learnt, and overwritten there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +17,7 @@ from storage.records.constraint import Constraint
 
 NUMERIC = frozenset(
     {"product", "products", "ratio", "linear", "difference", "largest", "smallest", "piecewise"}
+    | {"function", "rates"}
 )
 """Kinds that compute a number and round it as the column is."""
 FIRST_DECIDED = (NUMERIC - {"difference"}) | {"sum", "band", "lookup", "conditional", "part"}
@@ -97,6 +98,11 @@ def _products(one: Constraint, names: Sequence[str]) -> str:
     return f"products {names[0]} = {' + '.join(terms)}"
 
 
+def _function(one: Constraint, names: Sequence[str]) -> str:
+    inputs = (", " if one.function == "length" else " * ").join(names[1:])
+    return f"function {names[0]} = {one.function} of {_times(one.scale)}{inputs}"
+
+
 def _conditional(one: Constraint, names: Sequence[str]) -> str:
     values = [repr(value) for value in one.when[:MOST_NAMED]]
     more = f" or {len(one.when) - MOST_NAMED} more" if len(one.when) > MOST_NAMED else ""
@@ -134,6 +140,8 @@ _WORDS: Mapping[str, Callable[[Constraint, Sequence[str]], str]] = {
     "smallest": lambda _, names: f"smallest {names[0]} of {', '.join(names[1:])}",
     "piecewise": _piecewise,
     "products": _products,
+    "function": _function,
+    "rates": lambda _, names: f"rates {names[0]} = {names[2]} * a rate by {names[1]}",
 }
 
 

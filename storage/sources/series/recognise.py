@@ -21,7 +21,7 @@ from storage.sources.series.panel import as_panel
 from storage.sources.series.regular import find_rhythm, in_words
 from storage.sources.series.windows import propose_window
 from storage.sources.tables.kinds import Finding, infer_kind
-from storage.sources.tables.survey import entity_rank
+from storage.sources.tables.survey import entity_rank, expected_pairs
 from storage.sources.tables.text_patterns import words_of_name
 
 _STEPS: Final = 5
@@ -121,15 +121,8 @@ def _as_entity(
 
 
 def _by_design(table: pa.Table, names: Sequence[str], time: str) -> bool:
-    """Whether columns that never have a value twice at one moment would have by chance.
-
-    Of two rows at one moment both are of entity e with probability p_e squared; moments that are
-    all different say nothing.
-    """
-    at_once = table.group_by([time]).aggregate([([], "count_all")]).column("count_all").to_numpy()
-    each = table.group_by(list(names)).aggregate([([], "count_all")]).column("count_all").to_numpy()
-    pairs = float((at_once.astype(np.float64) * (at_once - 1)).sum()) / 2
-    return pairs * float(((each / len(table)) ** 2).sum()) >= _CHANCE
+    """Whether columns that never have a value twice at one moment would have by chance."""
+    return expected_pairs(table, names, time) >= _CHANCE
 
 
 def _as_pair(table: pa.Table, time: str, kinds: Mapping[str, Finding]) -> FoundPanel | None:

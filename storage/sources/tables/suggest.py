@@ -21,6 +21,7 @@ from storage.records.constraint import Constraint
 from storage.records.moment_parts import days
 from storage.records.schema import Column
 from storage.sources.tables.standards import EMAIL, SSN, is_card, is_iban
+from storage.sources.tables.structure.rule import derived_columns
 from storage.sources.tables.text_patterns import words_of_name
 
 _SAMPLE_VALUES: Final = 2000
@@ -78,23 +79,38 @@ def suggest_personal_data(table: pa.Table) -> tuple[PersonalDataSuggestion, ...]
 
 
 def suggest_constraints(
-    table: pa.Table, columns: Sequence[Column], derived: Collection[str] = ()
+    table: pa.Table, columns: Sequence[Column], rules: Sequence[Constraint] = ()
 ) -> tuple[Suggestion, ...]:
     """Return orders and keys that hold in every row and would hardly do so by chance.
 
     Args:
         table: of all rows.
         columns: what its columns are.
-        derived: columns that rules between columns make; their order follows from these.
+        rules: what is kept between columns; the order of columns that they make of the same ones
+            follows from these.
     """
     kinds = {column.name: column.kind for column in columns if column.name in table.column_names}
     return (
-        *_inequalities(table, {n: kind for n, kind in kinds.items() if n not in derived}),
+        *_inequalities(table, kinds, {name: _made_of(name, rules) for name in kinds}),
         *_unique(table, [n for n, kind in kinds.items() if kind == "integer"]),
     )
 
 
-def _inequalities(table: pa.Table, kinds: Mapping[str, str]) -> list[Suggestion]:
+def _made_of(name: str, rules: Sequence[Constraint]) -> set[str]:
+    """Return a column and all columns that rules make it of; a condition makes none of it."""
+    found, waiting = set[str](), [name]
+    while waiting:
+        each = waiting.pop()
+        if each not in found:
+            found.add(each)
+            makes = [one for one in rules if each in derived_columns(one)]
+            waiting += [n for one in makes if one.kind != "conditional" for n in one.columns]
+    return found
+
+
+def _inequalities(
+    table: pa.Table, kinds: Mapping[str, str], made_of: Mapping[str, Collection[str]]
+) -> list[Suggestion]:
     """Return pairs of which one is never larger, those whose names say so first.
 
     Of moments the days are compared where one is a date, or where only they are in order.
@@ -107,13 +123,20 @@ def _inequalities(table: pa.Table, kinds: Mapping[str, str]) -> list[Suggestion]
         moments = "date" in family
         by_day = {name: _numbers(days(table.column(name))) for name in names} if moments else {}
         for low, high in itertools.permutations(names, 2):
+            if not set(made_of[low]).isdisjoint(made_of[high]):
+                continue
             hinted = _hinted(low, high)
             mixed = moments and kinds[low] != kinds[high]
             if not mixed and _below(values[low], values[high], hinted=hinted):
                 found[low, high] = hinted, False
             elif moments and _below(by_day[low], by_day[high], hinted=hinted):
                 found[low, high] = hinted, True
-    order = sorted(_without_implied(found), key=lambda pair: not found[pair][0])
+    plain = [
+        (low, high)
+        for low, high in _without_implied(found)
+        if not any((low, part) in found for part in made_of[high] if part != high)
+    ]
+    order = sorted(plain, key=lambda pair: not found[pair][0])
     return [_inequality(pair, kinds, *found[pair]) for pair in order[:MOST_SHOWN]]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,7 +20,6 @@ from storage.sources.tables.kinds import Finding, infer, infer_kind
 from storage.sources.tables.label import read_classes
 from storage.sources.tables.source import TableRead, unusable_values, why_unusable
 from storage.sources.tables.structure.find import Structure, find_structure
-from storage.sources.tables.structure.rule import derived_columns
 from storage.sources.tables.suggest import (
     PersonalDataSuggestion,
     Suggestion,
@@ -115,11 +115,10 @@ def _likely(
     if config.structure != "off":
         structure = find_structure(table, columns, label=config.label, min_group=min_group)
     rules = [rule.constraint for rule in structure.kept]
-    derived = {name for constraint in rules for name in derived_columns(constraint)}
     stated = structure.kept if config.structure == "named" else ()
     return (
         *((rule.constraint, rule.why) for rule in stated),
-        *suggest_constraints(table, columns, derived),
+        *suggest_constraints(table, columns, rules),
     )
 
 
@@ -184,9 +183,21 @@ def entity_rank(name: str) -> int | None:
 
 def _names_rows(pair: pa.Table) -> bool:
     """Whether two columns together are different in every row, and would hardly be by chance."""
-    rows, pairs = len(pair), len(pair.group_by(pair.column_names).aggregate([]))
-    room = prod(pc.count_distinct(column).as_py() for column in pair.columns)
-    return pairs == rows and rows * rows / (2 * room) >= _CHANCE
+    name, moment = pair.column_names
+    different = len(pair.group_by([name, moment]).aggregate([])) == len(pair)
+    return different and expected_pairs(pair, [name], moment) >= _CHANCE
+
+
+def expected_pairs(table: pa.Table, names: Sequence[str], time: str) -> float:
+    """Return how many pairs of rows would agree by chance in columns and in their moment.
+
+    Of two rows at one moment both are of entity e with probability p_e squared; moments that are
+    all different say nothing.
+    """
+    at_once = table.group_by([time]).aggregate([([], "count_all")]).column("count_all").to_numpy()
+    each = table.group_by(list(names)).aggregate([([], "count_all")]).column("count_all").to_numpy()
+    pairs = float((at_once.astype(np.float64) * (at_once - 1)).sum()) / 2
+    return pairs * float(((each / len(table)) ** 2).sum())
 
 
 def _grouped(entity: Entity | None) -> list[Proposal]:

@@ -44,6 +44,23 @@ RULES = (
     {"kind": "difference", "columns": ["age", "due", "born"], "unit": "years"},
     {"kind": "difference", "columns": ["wait", "came", "due"], "unit": "days", "whole_days": True},
     {"kind": "part", "columns": ["old", "born"], "part": "years until", "until": "2026-01-01"},
+    {
+        "kind": "part",
+        "columns": ["served", "born"],
+        "part": "years of 365.25 days until",
+        "until": "2026-01-01",
+        "decimals": 1,
+    },
+    {"kind": "difference", "columns": ["aged", "due", "born"], "unit": "years of 365 days"},
+    {"kind": "function", "columns": ["log", "pay"], "function": "log1p"},
+    {"kind": "function", "columns": ["mean", "pay", "plan"], "function": "root", "scale": 0.25},
+    {"kind": "function", "columns": ["far", "pay", "plan"], "function": "length"},
+    {
+        "kind": "rates",
+        "columns": ["bonus", "late", "pay"],
+        "levels": ["yes", "no"],
+        "weights": [0.1, 0],
+    },
     {"kind": "part", "columns": ["quarter", "due"], "part": "text", "pattern": "{year}-Q{quarter}"},
 )
 
@@ -77,6 +94,12 @@ def work(*, rules=RULES, **changes):
         "age": (whole_months(moments(due), born) // 12).astype(np.int64),
         "wait": came // 86_400 - due // 86_400,
         "old": passed(born, "years until", date(2026, 1, 1)).astype(np.int64),
+        "served": passed(born, "years of 365.25 days until", date(2026, 1, 1)).round(1),
+        "aged": ((due * 1.0 - np.asarray(born.cast(pa.int64())) / 1e6) / 86_400 / 365).round(2),
+        "log": np.log1p(pay).round(3),
+        "mean": np.sqrt(pay * plan / 4).round(2),
+        "far": np.hypot(pay, plan).round(1),
+        "bonus": np.where(came >= due, 0.1 * pay, 0).round(2),
         "quarter": written(moments(due), "{year}-Q{quarter}"),
     }
     return with_meaning(columns | changes, constraints=rules)
@@ -210,5 +233,11 @@ def test_they_are_told_in_words():
         "difference 'age' = 'due' - 'born' in years",
         "difference 'wait' = 'came' - 'due' in days",
         "part 'old' = years until of 'born' on 2026-01-01",
+        "part 'served' = years of 365.25 days until of 'born' on 2026-01-01",
+        "difference 'aged' = 'due' - 'born' in years of 365 days",
+        "function 'log' = log1p of 'pay'",
+        "function 'mean' = root of 0.25 * 'pay' * 'plan'",
+        "function 'far' = length of 'pay', 'plan'",
+        "rates 'bonus' = 'pay' * a rate by 'late'",
         "part 'quarter' = text '{year}-Q{quarter}' of 'due'",
     ]

@@ -23,6 +23,8 @@ END = START + R.integers(0, 9_000, ROWS)
 BONUS = BONUS.round(2)
 
 
+RATED = np.append([0, 1, 2], R.integers(0, 3, ROWS - 3))
+LEVEL = pa.array([["x", "y", None][each] for each in RATED])
 DAY = date(2024, 6, 30)
 
 
@@ -120,6 +122,59 @@ FOUND = {
         of("part", "c", "a", part="days until", until=DAY),
         "c is the whole days from a to 2024-06-30 in all rows",
     ),
+    "years with a decimal": (
+        {"a": days(START), "c": passed(days(START), "years of 365.25 days until", DAY).round(1)},
+        of("part", "c", "a", part="years of 365.25 days until", until=DAY, decimals=1),
+        "c is the years of 365.25 days from a to 2024-06-30, rounded, in all rows",
+    ),
+    "years between": (
+        {"a": days(START), "b": days(END), "c": ((END - START) / 365.25).round(1)},
+        of("difference", "c", "b", "a", unit="years of 365.25 days"),
+        "c is the years of 365.25 days from a to b, rounded, in all rows",
+    ),
+    "a logarithm": (
+        {"a": ONE + 0.1, "c": np.log10(ONE + 0.1).round(3)},
+        of("function", "c", "a", function="log10"),
+        "c is the logarithm to base 10 of a, rounded to 3 decimals, in all rows",
+    ),
+    "an exponential": (
+        {"a": HOURS / 10, "c": np.exp(HOURS / 10).round(2)},
+        of("function", "c", "a", function="exp"),
+        "c is the exponential of a, rounded to 2 decimals, in all rows",
+    ),
+    "a root": (
+        {"a": PAY, "b": ONE + 1, "c": np.sqrt(PAY * (ONE + 1) / 3600).round(3)},
+        of("function", "c", "a", "b", function="root", scale=1 / 3600),
+        "c is the square root of 1/3600 times a times b, rounded to 3 decimals, in all rows",
+    ),
+    "a length": (
+        {"a": ONE - 30, "b": TWO - 30, "c": np.hypot(ONE - 30, TWO - 30).round(2)},
+        of("function", "c", "a", "b", function="length"),
+        "c is the square root of the sum of the squares of a and b, rounded to 2 decimals",
+    ),
+    "a time of day": (
+        {
+            "a": seconds(START * 5000),
+            "c": np.array(["night", "day", "late"])[(START * 5000 // 3600 % 24 + 2) // 8 % 3],
+        },
+        of(
+            "part",
+            "c",
+            "a",
+            part="hour",
+            levels=["night"] * 6 + ["day"] * 8 + ["late"] * 8 + ["night"] * 2,
+        ),
+        "c says the hour of a in all rows",
+    ),
+    "a rate by level": (
+        {
+            "a": LEVEL,
+            "b": PAY,
+            "c": (PAY * np.array([0.8, 0.9, 1])[RATED]).round(2),
+        },
+        of("rates", "c", "a", "b", levels=["x", "y", "null"], weights=[0.8, 0.9, 1]),
+        "c is b times a rate that a says, in all rows",
+    ),
     "a quarter": (
         {
             "a": days(START),
@@ -127,6 +182,16 @@ FOUND = {
         },
         of("part", "c", "a", part="text", pattern="{year}-Q{quarter}"),
         "c writes a as {year}-Q{quarter} in all rows",
+    ),
+    "a quarter of one year": (
+        {
+            "a": days(START % 300 + 19_730),
+            "c": [
+                f"Q{(d.month + 2) // 3} {d.year}" for d in days(START % 300 + 19_730).to_pylist()
+            ],
+        },
+        of("part", "c", "a", part="text", pattern="Q{quarter} {year}"),
+        "c writes a as Q{quarter} {year} in all rows",
     ),
     "a month": (
         {"a": days(START % 1500), "c": pc.strftime(days(START % 1500), "%b %Y")},
@@ -171,6 +236,31 @@ def test_every_row_is_compared_with_a_rule(kind):
     assert check.broken is not None
 
 
+def test_a_logarithm_that_has_no_number_is_the_one_value_of_those_rows():
+    amount = np.where(R.random(ROWS) < 0.2, 0, ONE + 1).round(1)
+    with np.errstate(divide="ignore"):
+        log = np.where(amount > 0, np.log(amount), 0).round(3)
+    gone = pa.array(log, mask=amount == 0)
+    assert kept({"a": amount, "c": log}) == [("function", ("c", "a"))]
+    assert ("function", ("c", "a")) in kept({"a": amount, "c": gone})
+    assert kept({"a": amount, "c": np.where(amount > 0, log, TWO)}) == []
+
+
+def test_a_rate_by_level_needs_levels_of_rows_and_numbers_enough():
+    few = np.where(np.arange(ROWS) < 5, "rare", LEVEL.fill_null("z").to_numpy(False))
+    rate = np.where(few == "rare", 0.5, np.array([0.8, 0.9, 1])[RATED])
+    assert kept({"a": few, "b": PAY, "c": (PAY * rate).round(2)}) == []
+    three = np.array([100.0, 200.0, 300.0])[R.integers(0, 3, ROWS)]
+    rules = kept({"a": LEVEL, "b": three, "c": (three * np.array([0.8, 0.9, 1])[RATED]).round(2)})
+    assert "rates" not in {kind for kind, _ in rules}
+    noisy = (PAY * np.array([0.8, 0.9, 1])[RATED] + R.normal(size=ROWS)).round(2)
+    assert kept({"a": LEVEL, "b": PAY, "c": noisy}) == []
+
+
+def test_a_table_without_numbers_has_no_rules_of_numbers():
+    assert kept({"a": LEVEL, "b": LEVEL[::-1]}, free=False) == []
+
+
 def test_missing_values_break_no_rule_that_bends():
     gone = R.random(ROWS) < 0.1
     pay = pa.array(PAY, mask=gone)
@@ -200,7 +290,7 @@ def test_both_parts_of_a_whole_follow_from_it():
 
 
 def test_a_curve_a_staircase_and_few_points_are_no_pieces():
-    assert kept({"a": PAY, "c": np.log(PAY).round(2)}) == []
+    assert kept({"a": PAY, "c": np.cbrt(PAY).round(2)}) == []
     assert kept({"a": PAY, "c": (PAY // 400) * 70}) == []
     few = R.integers(0, 5, ROWS)
     assert kept({"a": few, "c": np.abs(few - 2), "b": ONE})[:1] != [("piecewise", ("c", "a"))]

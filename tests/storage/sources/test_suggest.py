@@ -4,6 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from storage.records.constraint import Constraint
+from storage.records.schema import Column
 from storage.sources.config import SourceConfig
 from storage.sources.tables.kinds import infer
 from storage.sources.tables.standards import passes_iban, passes_luhn
@@ -130,3 +132,22 @@ def test_one_row_against_it_is_enough():
 def test_whole_numbers_without_repetition():
     assert ("unique", ("seat",)) in likely({"seat": DRAW.permutation(ROWS * 2)[:ROWS]})
     assert likely({"income": DRAW.permutation(10**6)[:ROWS]}) == []
+
+
+def test_an_order_that_no_rule_makes_is_suggested_of_computed_columns_too():
+    draw = np.random.default_rng(2)
+    half, more = draw.poisson(2.0, 3000), draw.poisson(2.0, 3000)
+    final, away = half + more, draw.poisson(2.0, 3000)
+    score = [f"{one}:{other}" for one, other in zip(final, away, strict=True)]
+    table = pa.table({"half": half, "final": final, "away": away, "score": score})
+    table = table.append_column("goals", pa.array(final + away))
+    kinds = {"score": "category"}
+    columns = [Column(name=n, kind=kinds.get(n, "integer")) for n in table.column_names]
+    rules = [
+        Constraint(kind="lookup", columns=("final", "score")),
+        Constraint(kind="lookup", columns=("away", "score")),
+        Constraint(kind="sum", columns=("goals", "final", "away")),
+    ]
+    found = [one.columns for one, _ in suggest_constraints(table, columns, rules)]
+    assert ("half", "final") in found
+    assert not {("final", "goals"), ("half", "goals")} & set(found)

@@ -35,6 +35,7 @@ class Chosen:
         """
         self.kept: list[FoundRule] = []
         self.named: list[FoundRule] = []
+        self._second: list[FoundRule] = []
         self._label = label
         self._taken = set[str]()
         self._said = {_meaning(one) for one in constraints}
@@ -96,8 +97,29 @@ class Chosen:
             return True
         derived, inputs = self._sides(rule)
         if not self._taken.isdisjoint(derived):
+            self._second.append(rule)
             return True
         return not self._sources(inputs).isdisjoint(derived)
+
+    def seconds(self) -> tuple[FoundRule, ...]:
+        """Return rules on a column that another rule makes, which do not follow from those kept.
+
+        They follow where what makes the column is made of what their other columns are made of.
+        Values under a condition are not told.
+        """
+        found: dict[tuple[str, ...], FoundRule] = {}
+        for rule in self._second:
+            derived, inputs = self._sides(rule)
+            made, sources = self._free_of(derived), self._sources(inputs)
+            follows = made <= self._free_of(inputs) or not sources.isdisjoint(derived)
+            if rule.constraint.kind != "conditional" and rule.left_out is None and not follows:
+                which = rule.unkept(f"another rule makes {listed_names(derived)} already")
+                found.setdefault(derived, which)
+        return tuple(found.values())
+
+    def _free_of(self, names: Collection[str]) -> set[str]:
+        """Return the columns that no rule makes and that columns are made of."""
+        return {name for name in self._sources(names) if name not in self._inputs}
 
     def _sides(self, rule: FoundRule) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return the columns that a rule derives, and those that it derives them from.

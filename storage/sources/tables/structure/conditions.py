@@ -8,7 +8,7 @@ N rows, S of the sample, A atoms, L levels.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -23,6 +23,7 @@ from storage.sources.tables.structure.columns import (
     as_text,
 )
 from storage.sources.tables.structure.rule import FoundRule, condition_sentence
+from storage.sources.tables.structure.smooth_null import SmoothNull
 
 _MOST_LEVELS: Final = 30
 _MOST_SPIKES: Final = 3
@@ -41,11 +42,22 @@ _SURE_ROWS: Final = 400
 """Of a value that occurs elsewhere, too: no exception in so many rows makes one in a hundred
 improbable, unless the condition covers most of the value's rows."""
 
-_SLOPE: Final = 0.9
-"""Where another level has the value in more of its rows, the levels with all of them may be the end
-of a slope."""
+_FORESEEN: Final = 20
+"""So many exceptions that are foreseen and not there happen by chance once in 10^8 candidates."""
 
-_BY_CHANCE: Final = "the value occurs under other levels, too, so that these may have it by chance"
+_NEARLY: Final = 0.9
+"""So many of the rows with the value are under the condition, and so many others are without it."""
+
+_SHARE_FORESEEN: Final = 0.25
+"""Of a condition's column with one other level, whose order says nothing, as many exceptions are
+foreseen as this share of those that the other rows have."""
+
+_FEWEST_LEVELS: Final = 3
+"""Of a column that has a value under a condition and elsewhere: two flags that move together may
+never be both."""
+
+_MOST_JUDGED: Final = 60
+"""Candidates of a table that a model is fitted for, those that more rows tell first."""
 
 _COVERED: Final = 0.8
 _FAR_MORE: Final = 5
@@ -83,12 +95,27 @@ class ScreenedRows:
     """1 where an atom holds."""
 
 
-def find_conditions(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundRule, ...]:
-    """Return conditions: the exact ones first, then by how many rows they decide.
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A condition without exceptions, as it was found."""
+
+    atom: Atom
+    conditions: Conditions
+    levels: tuple[int, ...]
+    """Those at which the value never lacks."""
+    exactly: bool
+    told: int
+
+
+def find_conditions(
+    columns: TableColumns, skipped: Collection[str], rules: Sequence[FoundRule] = ()
+) -> tuple[FoundRule, ...]:
+    """Return conditions: the exact ones first, of flags last, then by how many rows they decide.
 
     Args:
         columns: of the table.
         skipped: columns that are not looked at, as other rules tell them.
+        rules: what is known to hold between columns.
     """
     names = [name for name in columns.names if name not in skipped]
     atoms = [atom for name in names for atom in _atoms(columns, name)]
@@ -97,19 +124,28 @@ def find_conditions(columns: TableColumns, skipped: Collection[str]) -> tuple[Fo
     rows = columns.sample_S if len(atoms) <= _MANY else columns.spread(_HEAD)
     sampled = [columns.levels(atom.column).codes_N[rows] == atom.code for atom in atoms]
     screen = ScreenedRows(rows=rows, holds_SA=np.stack(sampled, axis=1).astype(np.float32))
-    rules = []
+    found = list[Candidate]()
     for name in names:
         conditions = _conditions(columns, name)
         if conditions is not None:
-            rules += list(_under(columns, conditions, atoms, screen))
-    return tuple(sorted(rules, key=lambda r: (not r.constraint.exactly, -r.support)))
+            found += list(_under(columns, conditions, atoms, screen))
+    found.sort(key=lambda one: (not one.exactly, _is_flag(columns, one.atom), -one.told))
+    null, judged = SmoothNull(columns), 0
+    chosen = list[Candidate]()
+    for one in found:
+        told: Candidate | None = one
+        if not one.exactly:
+            judged += 1
+            told = _beyond_chance(columns, one, null, rules) if judged <= _MOST_JUDGED else None
+        chosen += [] if told is None else [told]
+    return tuple(_stated(columns, one) for one in chosen)
 
 
 def _atoms(columns: TableColumns, name: str) -> Iterator[Atom]:
     """Return the values of a column that stand out: what is missing, and the spikes of numbers."""
     levels = columns.levels(name)
     shown = columns.may_show(name) if columns.kinds[name] == "category" else levels.counts_L > 0
-    if len(levels.values) < 3 or shown.sum() < 2:
+    if len(levels.values) < 2 or shown.sum() < 2:
         return
     for code in dict.fromkeys([*([] if levels.null is None else [levels.null]), *_spikes(levels)]):
         count = int(levels.counts_L[code])
@@ -154,7 +190,7 @@ def _conditions(columns: TableColumns, name: str) -> Conditions | None:
 
 def _under(
     columns: TableColumns, conditions: Conditions, atoms: Sequence[Atom], screen: ScreenedRows
-) -> Iterator[FoundRule]:
+) -> Iterator[Candidate]:
     levels = conditions.level_of_L[columns.levels(conditions.column).codes_N]
     count = len(conditions.codes) + 1
     onehot_SL = (levels[screen.rows][:, None] == np.arange(count)).astype(np.float32)
@@ -163,14 +199,14 @@ def _under(
     for place in np.flatnonzero(full_LA[:-1].any(axis=0)).tolist():
         atom = atoms[place]
         if atom.column != conditions.column:
-            rule = _verified(columns, conditions, atom, levels)
-            if rule is not None:
-                yield rule
+            candidate = _verified(columns, conditions, atom, levels)
+            if candidate is not None:
+                yield candidate
 
 
 def _verified(
     columns: TableColumns, conditions: Conditions, atom: Atom, levels_N: Ints
-) -> FoundRule | None:
+) -> Candidate | None:
     holds_N = columns.levels(atom.column).codes_N == atom.code
     count = len(conditions.codes) + 1
     rows_L = np.bincount(levels_N, minlength=count)
@@ -182,27 +218,78 @@ def _verified(
     if not exactly:
         full_L &= rows_L * (1 - share) >= _BROKEN_OF_LEVEL
     told = int(rows_L[full_L].sum())
-    if not _is_told(columns, atom, told, exactly=exactly):
+    if (not exactly and _is_flag(columns, atom)) or not _is_told(
+        columns, atom, told, exactly=exactly
+    ):
         return None
-    codes = [code for code, full in zip(conditions.codes, full_L[:-1], strict=True) if full]
+    levels = tuple(np.flatnonzero(full_L).tolist())
     values = columns.levels(conditions.column).values
-    texts = tuple(as_text(values[code].as_py()) for code in codes)
-    if "null" in [t for t, code in zip(texts, codes, strict=True) if values[code].is_valid]:
+    said = [values[conditions.codes[level]] for level in levels]
+    if any(value.is_valid and as_text(value.as_py()) == "null" for value in said):
         return None
+    return Candidate(atom=atom, conditions=conditions, levels=levels, exactly=exactly, told=told)
+
+
+def _is_flag(columns: TableColumns, atom: Atom) -> bool:
+    return len(columns.levels(atom.column).values) < _FEWEST_LEVELS
+
+
+def _beyond_chance(
+    columns: TableColumns, one: Candidate, null: SmoothNull, rules: Sequence[FoundRule]
+) -> Candidate | None:
+    """Return a condition at those of its levels where exceptions were foreseen; None without.
+
+    What is nearly an equivalence needs no model: what merely moves together is never so close.
+    """
+    codes = columns.levels(one.conditions.column).codes_N
+    levels_N = one.conditions.level_of_L[codes]
+    lacks_N = columns.levels(one.atom.column).codes_N != one.atom.code
+    rest_N = ~np.isin(levels_N, one.levels)
+    elsewhere = float(lacks_N[rest_N].mean())
+    if one.told >= _NEARLY * one.atom.count and elsewhere >= _NEARLY:
+        return one
+    ordered = len(np.unique(codes[rest_N])) > 1
+    least = 0.0 if ordered else _SHARE_FORESEEN * elsewhere
+    foreseen = null.foreseen(
+        lacks_N,
+        levels_N,
+        one.levels,
+        one.conditions.column,
+        _computed_together(one.atom.column, rules),
+    )
+    rows_L = np.bincount(levels_N)
+    pairs = zip(one.levels, foreseen, strict=True)
+    levels = tuple(level for level, n in pairs if n >= max(_FORESEEN, least * rows_L[level]))
+    told = int(np.isin(levels_N, levels).sum())
+    if not levels or not _is_told(columns, one.atom, told, exactly=False):
+        return None
+    return replace(one, levels=levels, told=told)
+
+
+def _computed_together(name: str, rules: Sequence[FoundRule]) -> set[str]:
+    """Return a column and all that rules connect with it."""
+    found, waiting = set[str](), [name]
+    while waiting:
+        each = waiting.pop()
+        if each not in found:
+            found.add(each)
+            waiting += [
+                n for r in rules if each in r.constraint.columns for n in r.constraint.columns
+            ]
+    return found
+
+
+def _stated(columns: TableColumns, one: Candidate) -> FoundRule:
+    values = columns.levels(one.conditions.column).values
     constraint = Constraint(
         kind="conditional",
-        columns=(atom.column, conditions.column),
-        value=atom.text,
-        when=texts,
-        exactly=exactly,
+        columns=(one.atom.column, one.conditions.column),
+        value=one.atom.text,
+        when=tuple(as_text(values[one.conditions.codes[each]].as_py()) for each in one.levels),
+        exactly=one.exactly,
     )
-    rule = FoundRule(
-        constraint=constraint, why=condition_sentence([atom.column], constraint), support=told
-    )
-    others_L = ~full_L & (rows_L >= _LEAST_ROWS)
-    slopes = bool((held_L[others_L] > _SLOPE * rows_L[others_L]).any())
-    chance = not exactly and (len(codes) > 1 or slopes)
-    return rule.unkept(_BY_CHANCE) if chance else rule
+    why = condition_sentence([one.atom.column], constraint)
+    return FoundRule(constraint=constraint, why=why, support=one.told)
 
 
 def _is_told(columns: TableColumns, atom: Atom, told: int, *, exactly: bool) -> bool:

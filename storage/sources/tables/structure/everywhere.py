@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.records.constraint import Constraint
-from storage.records.moment_parts import WHOLE_UNITS, days, whole_months
+from storage.records.functions import function_values
+from storage.records.moment_parts import UNIT_SECONDS, WHOLE_UNITS, days, whole_months
 from storage.records.piecewise import piecewise
 from storage.sources.tables.structure.columns import (
     Floats,
@@ -32,8 +33,8 @@ from storage.sources.tables.structure.moment_parts import off_part, plain_column
 MOST_DECIDED: Final = 1 << 20
 """Combinations of values that are remembered; a rule on more is not kept."""
 
-_SECONDS: Final = {"days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
 _WAYS: Final = (0.5, 1.0)
+_NO_NUMBER: Final = 1e300
 _TOO_MANY: Final = "it is about more combinations of values than are compared over all rows"
 _BROKEN: Final = "rows outside the sample break it"
 
@@ -190,7 +191,7 @@ def _difference(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats
         return computed_N, np.abs(computed_N)
     if constraint.whole_days:
         end, start = days(end), days(start)
-    computed_N = (seconds_of(end) - seconds_of(start)) / _SECONDS[unit]
+    computed_N = (seconds_of(end) - seconds_of(start)) / UNIT_SECONDS[unit]
     return computed_N, np.abs(computed_N)
 
 
@@ -215,6 +216,22 @@ def _products(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:
     return np.sum(terms, axis=0), np.sum(np.abs(terms), axis=0)
 
 
+def _function(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:
+    parts = [_floats(block, name) for name in constraint.columns[1:]]
+    computed_N = function_values(constraint.function or "log", parts, constraint.scale)
+    return computed_N, np.abs(computed_N)
+
+
+def _rates(constraint: Constraint, block: pa.Table) -> tuple[Floats, Floats]:
+    """Return a column times the rate of a level; a number that none is for another level."""
+    texts = pc.fill_null(_texts(block.column(constraint.columns[1])), "null")
+    places = pc.index_in(texts, value_set=pa.array(constraint.levels, pa.string()))
+    known_N = places.is_valid().to_numpy(zero_copy_only=False)
+    rates_N = np.array(constraint.weights)[pc.fill_null(places, 0).to_numpy(zero_copy_only=False)]
+    computed_N = rates_N * _floats(block, constraint.columns[2])
+    return np.where(known_N, computed_N, _NO_NUMBER), np.abs(computed_N)
+
+
 _FORMULAS: Final[Mapping[str, Callable[[Constraint, pa.Table], tuple[Floats, Floats]]]] = {
     "sum": _linear,
     "linear": _linear,
@@ -225,6 +242,8 @@ _FORMULAS: Final[Mapping[str, Callable[[Constraint, pa.Table], tuple[Floats, Flo
     "smallest": _extreme,
     "piecewise": _pieces,
     "products": _products,
+    "function": _function,
+    "rates": _rates,
 }
 
 

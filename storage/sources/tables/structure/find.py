@@ -19,6 +19,8 @@ from storage.sources.tables.structure.columns import Mask, TableColumns
 from storage.sources.tables.structure.comparisons import find_comparisons
 from storage.sources.tables.structure.conditions import find_conditions
 from storage.sources.tables.structure.extremes import find_extremes
+from storage.sources.tables.structure.functions import find_functions
+from storage.sources.tables.structure.level_rates import find_level_rates
 from storage.sources.tables.structure.linear import find_linear, verify_linear
 from storage.sources.tables.structure.lookups import find_lookups
 from storage.sources.tables.structure.moment_parts import find_parts
@@ -91,14 +93,18 @@ def find_structure(
     derived = {name for rule in chosen.kept for name in derived_columns(rule.constraint)}
     chosen.take(find_product_sums(view, flags, derived))
     chosen.take(paired)
+    derived = {name for rule in chosen.kept for name in derived_columns(rule.constraint)}
+    chosen.take(find_functions(view, flags, derived))
     chosen.take(_unless_lossy(view, rule) for rule in find_changes(view, flags, derived))
+    derived = {name for rule in chosen.kept for name in derived_columns(rule.constraint)}
+    chosen.take(find_level_rates(view, flags, derived))
     chosen.take(find_differences(view, flags))
     chosen.take(find_parts(view, flags))
     banded = find_bands(view, flags)
     chosen.take(banded)
     chosen.take(find_comparisons(view, flags, {rule.constraint.columns[0] for rule in banded}))
     chosen.take(_composed(decided, {n for r in chosen.kept for n in derived_columns(r.constraint)}))
-    chosen.take(find_conditions(view, flags))
+    chosen.take(find_conditions(view, flags, chosen.kept))
     kept, left = _enough_learnt(
         joined(chosen.kept, columns, {label, *(n for one in constraints for n in one.columns)}),
         columns,
@@ -106,7 +112,11 @@ def find_structure(
     told = {_columns(rule) for rule in kept}
     return Structure(
         kept=kept,
-        named=(*(rule for rule in chosen.named if _columns(rule) not in told), *left),
+        named=(
+            *(rule for rule in chosen.named if _columns(rule) not in told),
+            *chosen.seconds(),
+            *left,
+        ),
         unsearched=_unsearched(view),
     )
 

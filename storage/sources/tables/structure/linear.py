@@ -11,8 +11,7 @@ N rows, S of the sample, P columns, K relations.
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from storage.records.constraint import Constraint
 from storage.sources.tables.structure.columns import Floats, Ints, Quantity, TableColumns
 from storage.sources.tables.structure.evidence import formula_support
 from storage.sources.tables.structure.rule import FoundRule, listed_names
+from storage.sources.tables.structure.simple_numbers import number_text, simple_number
 
 _MOST_PATTERNS: Final = 8
 _LEAST_SAMPLE: Final = 100
@@ -45,6 +45,15 @@ class Complete:
 
     names: tuple[str, ...]
     values_SP: Floats
+
+
+class Fitted(NamedTuple):
+    """A regression on K columns; U different rows, the result first."""
+
+    rows_UP: Floats
+    weights_K: Floats
+    errors_K: Floats
+    """What a weight may be off."""
 
 
 def find_linear(
@@ -166,7 +175,7 @@ def _sentence(constraint: Constraint) -> str:
 
 
 def _term(weight: float, name: str) -> str:
-    size = "" if abs(weight) == 1 else f"{abs(weight):.10g} times "
+    size = "" if abs(weight) == 1 else f"{number_text(abs(weight))} times "
     return f"{'-' if weight < 0 else '+'} {size}{name}"
 
 
@@ -322,22 +331,6 @@ def _constraint(names: Sequence[str], weights: Sequence[float], offset: float) -
     return Constraint(kind="linear", columns=tuple(names), weights=tuple(weights), offset=offset)
 
 
-def simple_number(value: float, error: float) -> float | None:
-    """Return the shortest number within the error: a decimal or a fraction; None without one."""
-    if abs(value) <= error:
-        return 0.0
-    power = int(np.floor(np.log10(abs(value))))
-    for digits in range(9):
-        rounded = round(value, digits - min(power, 0)) if power < 6 else round(value, digits)
-        if abs(rounded - value) <= error:
-            return float(rounded)
-        if digits == 2:
-            fraction = Fraction(value).limit_denominator(12)
-            if abs(float(fraction) - value) <= error:
-                return float(fraction)
-    return None
-
-
 def _rounded(
     columns: TableColumns, complete: Complete, never: Collection[str]
 ) -> Iterator[Constraint]:
@@ -404,33 +397,43 @@ def _regressed(
     complete: Complete, place: int, others: Sequence[int], step: float
 ) -> Iterator[Constraint]:
     """Return the regression on the columns that it needs, where its residuals are roundings."""
-    values_SP, kept = complete.values_SP, list(others)
-    centre_P = values_SP.mean(axis=0)
-    result_S = values_SP[:, place] - centre_P[place]
+    kept, found = list(others), None
     while kept:
-        inputs_SK = values_SP[:, kept] - centre_P[kept]
-        scale_K = inputs_SK.std(axis=0)
-        weights_K, *_ = np.linalg.lstsq(inputs_SK / scale_K, result_S, rcond=None)
-        if np.abs(result_S - inputs_SK / scale_K @ weights_K).max() > step:
+        found = _fitted(complete.values_SP[:, [place, *kept]], step)
+        if found is None:
             return
-        gram_KK = (inputs_SK / scale_K).T @ (inputs_SK / scale_K)
-        errors_K = step / np.sqrt(12) * np.sqrt(np.abs(np.diag(np.linalg.pinv(gram_KK))))
-        needed_K = np.abs(weights_K) > _SURE * errors_K
+        needed_K = np.abs(found.weights_K) > found.errors_K
         if needed_K.all():
             break
         kept = [column for column, needed in zip(kept, needed_K, strict=True) if needed]
-    if not kept or len(kept) > _MOST_ROUNDED:
+    if found is None or not kept or len(kept) > _MOST_ROUNDED:
         return
-    plain = [
-        simple_number(weight / scale, _SURE * error / scale)
-        for weight, scale, error in zip(weights_K, scale_K, errors_K, strict=True)
-    ]
+    plain = [simple_number(*pair) for pair in zip(found.weights_K, found.errors_K, strict=True)]
     known = [weight for weight in plain if weight]
     if len(known) < len(plain):
         return
-    offset = float((values_SP[:, place] - values_SP[:, kept] @ known).mean())
+    offset = float((found.rows_UP[:, 0] - found.rows_UP[:, 1:] @ known).mean())
     ordered = (complete.names[place], *(complete.names[column] for column in kept))
     for shift in (0, step / 2, -step / 2):  # rounded to the nearest, down, up
         rounded = simple_number(offset + shift, step / 8)
         if rounded is not None:
             yield _constraint(ordered, known, rounded)
+
+
+def _fitted(rows_SP: Floats, step: float) -> Fitted | None:
+    """Return the regression of the first column on the others; None where one is off by a step.
+
+    Equal rows count once: they are rounded alike, so that many make no weight surer.
+    """
+    rows_UP = np.unique(rows_SP, axis=0)
+    centred_UP = rows_UP - rows_UP.mean(axis=0)
+    scale_K = centred_UP[:, 1:].std(axis=0)
+    if not scale_K.all():
+        return None
+    inputs_UK = centred_UP[:, 1:] / scale_K
+    weights_K, *_ = np.linalg.lstsq(inputs_UK, centred_UP[:, 0], rcond=None)
+    if np.abs(centred_UP[:, 0] - inputs_UK @ weights_K).max() > step:
+        return None
+    inverse_KK = np.linalg.pinv(inputs_UK.T @ inputs_UK)
+    errors_K = _SURE * step / np.sqrt(12) * np.sqrt(np.abs(np.diag(inverse_KK)))
+    return Fitted(rows_UP, weights_K / scale_K, errors_K / scale_K)

@@ -25,6 +25,8 @@ MOST_COLUMNS: Final = 24
 def find_parts(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundRule, ...]:
     """Return what dates and timestamps decide of other columns.
 
+    A text with the year comes before names of a part, which may be those of one year.
+
     Args:
         columns: of the table.
         skipped: columns that are not looked at, as other rules tell them.
@@ -34,7 +36,9 @@ def find_parts(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundRu
     named = [rule for name in moments for rule in _names(columns, name, skipped)]
     texts = [rule for name in moments for rule in find_texts(columns, name, skipped)]
     passed = [rule for name in moments for rule in find_passed(columns, name, skipped)]
-    return (*_apart(columns, moments), *numbers, *named, *texts, *passed)
+    dated = [rule for rule in texts if "year}" in (rule.constraint.pattern or "")]
+    plain = [rule for rule in texts if rule not in dated]
+    return (*_apart(columns, moments), *numbers, *dated, *named, *plain, *passed)
 
 
 def off_part(rule: Constraint, values: Any, moments: Any) -> Mask:
@@ -52,7 +56,7 @@ def off_part(rule: Constraint, values: Any, moments: Any) -> Mask:
         values.type,
         offset=rule.offset,
         levels=levels,
-        detail=rule.pattern or rule.until,
+        detail=rule.detail,
     )
     equal = np.asarray(
         found.to_numpy(zero_copy_only=False) == values.to_numpy(zero_copy_only=False)
@@ -101,7 +105,10 @@ def _names(columns: TableColumns, moment: str, skipped: Collection[str]) -> Iter
         for name in columns.names
         if columns.kinds[name] in ("category", "boolean") and name not in skipped
     ]
+    dated = columns.kinds[moment] == "date"
     for part, (first, count) in LEVELS.items():
+        if dated and part in OF_TIMES:
+            continue
         numbers_N = part_numbers(plain_column(columns.column(moment)), part)
         if not levels or np.isnan(numbers_N).any():
             continue

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from storage.records.constraint import Constraint, Unit
-from storage.records.moment_parts import WHOLE_UNITS, days, whole_months
+from storage.records.constraint import Constraint
+from storage.records.moment_parts import DAY_S, UNIT_SECONDS, WHOLE_UNITS, Unit, days, whole_months
 from storage.sources.tables.structure.columns import (
     Floats,
     Ints,
@@ -22,7 +22,6 @@ from storage.sources.tables.structure.rule import FoundRule
 MOST_COLUMNS: Final = 24
 """Of more moments, the first are looked at."""
 
-_SECONDS: Final[dict[Unit, int]] = {"days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
 _PROBED: Final = 200
 
 
@@ -51,7 +50,9 @@ def find_differences(columns: TableColumns, skipped: Collection[str]) -> tuple[F
 def _differences(
     name: str, quantity: Quantity, moments: tuple[str, str], seconds_N: Floats, sample: Ints
 ) -> list[FoundRule]:
-    for unit, length in _SECONDS.items():
+    for unit, length in UNIT_SECONDS.items():
+        if unit.startswith("years") and quantity.decimals == 0:
+            continue  # whole ones go by the calendar
         computed_N = seconds_N / length
         if not quantity.is_rounded_from(computed_N[sample], sample):
             continue
@@ -69,7 +70,7 @@ def _whole(columns: TableColumns, moments: tuple[str, str]) -> Iterator[tuple[Un
     """Yield what counts whole days, months and years from one moment to another."""
     end, start = (plain_column(columns.column(name)) for name in moments)
     if "timestamp" in {columns.kinds[name] for name in moments}:
-        yield "days", (seconds_of(days(end)) - seconds_of(days(start))) / _SECONDS["days"]
+        yield "days", (seconds_of(days(end)) - seconds_of(days(start))) / DAY_S
     months_N: Any = whole_months(end, start)
     for unit, many in WHOLE_UNITS.items():
         yield ("years" if unit == "years" else "months"), np.floor(months_N / many)

@@ -24,8 +24,8 @@ from storage.sources.tables.structure.columns import (
     TableColumns,
 )
 from storage.sources.tables.structure.evidence import formula_support
-from storage.sources.tables.structure.linear import simple_number
 from storage.sources.tables.structure.rule import FoundRule
+from storage.sources.tables.structure.simple_numbers import simple_number
 
 MOST_COLUMNS: Final = 60
 """Of more columns, they are looked for among the first."""
@@ -206,15 +206,15 @@ def _curves(
         return
     error = step / np.sqrt(12) if rounded else near / _SURE
     lines = [_line(points_U[a:b], values_U[a:b], error) for a, b in pairwise(ends)]
-    cuts = _bends(lines)
-    if cuts is None:
-        return
-    shape = PiecewiseFunction(cuts, tuple(line.slope for line in lines), 0.0)
-    off = values_U - shape.at(points_U)
-    for shift in (0.0, step / 2, -step / 2) if rounded else (0.0,):
-        value = simple_number(float(off.mean()) + shift, step / 8 if rounded else 4 * near)
-        if value is not None:
-            yield shape._replace(value=value)
+    for cuts in (_bends(lines), _meetings(lines)):
+        if cuts is None or any(high <= low for low, high in pairwise(cuts)):
+            continue
+        shape = PiecewiseFunction(cuts, tuple(line.slope for line in lines), 0.0)
+        off = values_U - shape.at(points_U)
+        for shift in (0.0, step / 2, -step / 2) if rounded else (0.0,):
+            value = simple_number(float(off.mean()) + shift, step / 8 if rounded else 4 * near)
+            if value is not None:
+                yield shape._replace(value=value)
 
 
 def _bends(lines: Sequence[Piece]) -> tuple[float, ...] | None:
@@ -226,10 +226,21 @@ def _bends(lines: Sequence[Piece]) -> tuple[float, ...] | None:
             return None
         cut = (one.height - other.height) / turn
         found = simple_number(cut, (one.error + other.error) / abs(turn) + 1e-9 * abs(cut))
-        if found is None or (cuts and found <= cuts[-1]):
+        if found is None:
             return None
         cuts.append(found)
     return tuple(cuts)
+
+
+def _meetings(lines: Sequence[Piece]) -> tuple[float, ...] | None:
+    """Return where lines of heights that people write meet, such as 9.3 % of pay, at most 700."""
+    heights = [simple_number(line.height, line.error) for line in lines]
+    found = [height for height in heights if height is not None]
+    turns = [other.slope - one.slope for one, other in pairwise(lines)]
+    if len(found) < len(lines) or not all(np.isfinite(turn) and turn for turn in turns):
+        return None
+    pairs = zip(pairwise(found), turns, strict=True)
+    return tuple((one - other) / turn for (one, other), turn in pairs)
 
 
 def _runs(points_U: Floats, values_U: Floats, near: float) -> list[int] | None:

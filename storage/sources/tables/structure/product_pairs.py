@@ -15,9 +15,9 @@ import numpy as np
 from storage.records.constraint import Constraint
 from storage.sources.tables.structure.columns import Floats, Ints, TableColumns
 from storage.sources.tables.structure.evidence import formula_support
-from storage.sources.tables.structure.linear import simple_number
 from storage.sources.tables.structure.products import rounding_words
 from storage.sources.tables.structure.rule import FoundRule
+from storage.sources.tables.structure.simple_numbers import simple_number
 
 MOST_COLUMNS: Final = 20
 """Of more columns, they are looked for among the first."""
@@ -116,7 +116,12 @@ def _left(
 
 
 def _weights(terms_S2: Floats, result_S: Floats, step: float) -> tuple[float, float] | None:
-    """Return how many times two terms count, as people write it; None where they do not fit."""
+    """Return how many times two terms count, as people write it; None where they do not fit.
+
+    Equal rows count once: they are rounded alike, so that many make no weight surer.
+    """
+    rows_S3 = np.unique(np.column_stack([terms_S2, result_S]), axis=0)
+    terms_S2, result_S = rows_S3[:, :2], rows_S3[:, 2]
     weights_2, *_ = np.linalg.lstsq(terms_S2, result_S, rcond=None)
     off_S = np.abs(result_S - terms_S2 @ weights_2)
     size = float(np.abs(result_S).max())

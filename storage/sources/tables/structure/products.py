@@ -21,8 +21,8 @@ import numpy as np
 from storage.records.constraint import Constraint
 from storage.sources.tables.structure.columns import Floats, Ints, Quantity, TableColumns
 from storage.sources.tables.structure.evidence import formula_support
-from storage.sources.tables.structure.linear import simple_number
 from storage.sources.tables.structure.rule import FoundRule, listed_names
+from storage.sources.tables.structure.simple_numbers import number_text, simple_number
 
 Operation = Literal["product", "ratio"]
 
@@ -37,6 +37,9 @@ _MOST_LEFT: Final = 40
 _FEWEST_VALUES: Final = 3
 _STEPS: Final = 5.0
 """A result with a factor varies by so many of its steps, or some factor fits any formula."""
+
+_UNROUNDED: Final = 16
+"""Decimals of a column that no number of decimals writes."""
 
 _POINTS: Final = 10
 """So many different inputs must tell each number of a formula with a factor."""
@@ -154,8 +157,8 @@ def likeliest(rules: Iterable[FoundRule], columns: TableColumns) -> tuple[FoundR
     """Return of the rules on the same columns the one that was computed; products come first.
 
     That is the one that needs no rounding, or else the one whose result has the most decimals:
-    where shares have three, a count is a share times the total by rounding alone. Of equal ones the
-    result is the column that comes last.
+    where shares have three, a count is a share times the total by rounding alone; what is not
+    rounded at all has most. Of equal ones the result is the column that comes last.
     """
     best: dict[frozenset[str], tuple[bool, int, bool, int, FoundRule]] = {}
     for rule in rules:
@@ -165,7 +168,7 @@ def likeliest(rules: Iterable[FoundRule], columns: TableColumns) -> tuple[FoundR
         given_N = computed(kind, inputs, rule.constraint.scale)
         off_N = np.abs(result.values_N - given_N)
         rounds = bool((off_N > 10 * result.noise * np.abs(given_N) + 1e-12).any())
-        decimals = result.decimals or 0
+        decimals = _UNROUNDED if result.decimals is None else result.decimals
         ranked = (rounds, -decimals, kind == "ratio", -columns.names.index(name), rule)
         place = frozenset(rule.constraint.columns)
         best[place] = min(best.get(place, ranked), ranked, key=lambda one: one[:-1])
@@ -304,7 +307,7 @@ def _sentence(constraint: Constraint, result: Quantity) -> str:
         formula = " times ".join([first, *others])
     else:
         formula = f"{first} divided by {listed_names(others)}"
-    factor = "" if constraint.scale == 1 else f"{constraint.scale:.10g} times "
+    factor = "" if constraint.scale == 1 else f"{number_text(constraint.scale)} times "
     return f"{name} is {factor}{formula}{rounding_words(result.decimals)}, in all rows"
 
 

@@ -12,7 +12,7 @@ from storage.records.constraint import Constraint
 _FIRST_DERIVED: Final = frozenset(
     {
         *("sum", "product", "ratio", "linear", "band", "lookup", "conditional", "part"),
-        *("largest", "smallest", "piecewise", "products"),
+        *("largest", "smallest", "piecewise", "products", "function", "rates"),
     }
 )
 

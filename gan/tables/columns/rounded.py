@@ -1,0 +1,184 @@
+"""Numbers whose roundness follows the other columns: each bin parted by whether a value is round.
+
+Payments by hand are whole hundreds, electronics cost .99, one team books quarters of an hour. A bin
+of such a column holds round values and others, and which is which would be drawn by chance. So
+where a habit of rounding (`habits`) is seen to go with another column beyond what the bin says, the
+bins are parted by it. Habits are tried in turn, each beyond those before; a value's phase is the
+first of them whose lattice it lies on, coarse ones first, or the last phase, none. Atoms stay codes
+of their own and are of the phase that their value has.
+
+Shapes: N rows, M of them, L lattices, S strata.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+import pyarrow as pa
+
+from gan.tables.columns.numeric import Numeric
+from gan.tables.columns.values import CodePlaces, Modelled, to_units
+
+Array = np.ndarray[Any, Any]
+
+
+class Lattice(NamedTuple):
+    """Every `step`-th value from `rest`, in units."""
+
+    step: int
+    rest: int
+
+    def holds(self, units_N: Array) -> Array:
+        """Return which values lie on it."""
+        on_N: Array = units_N % self.step == self.rest
+        return on_N
+
+
+def phases_of(units_N: Array, lattices: Sequence[Lattice]) -> Array:
+    """Return the index of the first lattice that holds each value, else their number."""
+    phases_N = np.full(len(units_N), len(lattices))
+    for number, lattice in reversed(list(enumerate(lattices))):
+        phases_N[lattice.holds(units_N)] = number
+    return phases_N
+
+
+class Run(NamedTuple):
+    """A code of round values: those of one phase in the parted bins among neighbouring codes."""
+
+    phase: int
+    first: int
+    """The first of the column's own codes."""
+    last: int
+
+    @property
+    def middle(self) -> int:
+        """The own code behind which it lies."""
+        return (self.first + self.last) // 2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RoundedNumeric(Modelled):
+    """A column of numbers, some of whose bins are parted by which lattice a value lies on."""
+
+    type_name: ClassVar[str] = "rounded"
+
+    own: Numeric
+    lattices: tuple[Lattice, ...]
+    """Coarse ones first."""
+    opened: tuple[int, ...]
+    """Codes of `own` that are parted."""
+    runs: tuple[Run, ...]
+    order_C: Array
+    """Cells of `own` in the order of this column's."""
+    code_KP: Array
+    """This column's code of every code of `own` and phase."""
+    lies: CodePlaces
+    """Where every code lies; codes of one value have a phase, too."""
+
+    @classmethod
+    def of(
+        cls, own: Numeric, lattices: Sequence[Lattice], opened: Sequence[int], runs: Sequence[Run]
+    ) -> Self:
+        """Part the bins of a column; each run behind the code in its middle."""
+        runs = sorted(runs, key=lambda run: (run.middle, run.phase))
+        middles = np.array([run.middle for run in runs])
+        own_K, of_run = np.arange(own.codes), middles + 1 + np.arange(len(runs))
+        base_K = own_K + np.searchsorted(middles, own_K)
+        known, _ = to_units(own.vocabularies[0].drop_null(), own.decimals)
+        phases_C = phases_of(known, lattices)
+        code_KP = np.repeat(base_K[:, None], len(lattices) + 1, axis=1)
+        for code, run in zip(of_run.tolist(), runs, strict=True):
+            shown = own.code_of_cell[: len(known)][phases_C == run.phase]
+            inside = np.intersect1d(opened, shown)
+            inside = inside[(inside >= run.first) & (inside <= run.last)]
+            code_KP[inside, run.phase] = code
+        phases_C = np.append(phases_C, np.full(own.cells - len(known), len(lattices)))
+        codes_C = code_KP[own.code_of_cell, phases_C]
+        order_C = np.argsort(codes_C, kind="stable")
+        sizes = np.bincount(codes_C, minlength=own.codes + len(runs))
+        along, phases = np.full((2, len(sizes)), -1)
+        along[base_K], along[of_run] = own_K, middles
+        alone = own_K[np.diff(own.first_cells) == 1]
+        phases[base_K[alone]] = phases_C[own.first_cells[alone]]
+        phases[phases == len(lattices)] = -1
+        phases[of_run] = [run.phase for run in runs]
+        return cls(
+            name=own.name,
+            kind="numeric",
+            fields=own.fields,
+            vocabularies=(own.vocabularies[0].take(pa.array(order_C)),),
+            first_cells=np.cumsum([0, *sizes], dtype=np.int32),
+            notes=own.notes,
+            own=own,
+            lattices=tuple(lattices),
+            opened=tuple(opened),
+            runs=tuple(runs),
+            order_C=order_C,
+            code_KP=code_KP,
+            lies=CodePlaces(tuple(along.tolist()), tuple(phases.tolist())),
+        )
+
+    @property
+    def places(self) -> CodePlaces:
+        """Where every code lies, for networks that let alike ones share strength."""
+        return self.lies
+
+    @property
+    def decimals(self) -> int | None:
+        """Of floats, see `Numeric`."""
+        return self.own.decimals
+
+    @cached_property
+    def _cells_of_own(self) -> Array:
+        """This column's cell of every cell of `own`."""
+        return np.argsort(self.order_C, kind="stable").astype(np.int32)
+
+    @cached_property
+    def _place_of_cell(self) -> Array:
+        """Code and value of every cell in one rising number."""
+        units, _ = to_units(self.vocabularies[0], self.decimals)
+        return self.code_of_cell + self._fraction(units)
+
+    @cached_property
+    def _ends(self) -> tuple[float, float]:
+        """The smallest and the largest value, in units."""
+        known, _ = to_units(self.own.vocabularies[0].drop_null(), self.decimals)
+        return float(known.min()), float(known.max())
+
+    def _fraction(self, units: Array) -> Array:
+        """Return how far values lie between the ends, in [0, 1)."""
+        low, high = self._ends
+        found: Array = np.clip((units - low) / (high - low + 1), 0, 1 - 1e-9)
+        return found
+
+    def encode(self, records: pa.Table) -> Array:
+        """Return `cells_N`: in parted bins the nearest cell of the phase's code."""
+        units_N, valid_N = to_units(records[self.name], self.decimals)
+        own_N = self.own.encode(records)
+        cells_N: Array = self._cells_of_own[own_N]
+        of_own_N = self.own.codes_of(own_N)
+        rows_M = np.flatnonzero(valid_N & np.isin(of_own_N, self.opened))
+        codes_M = self.code_KP[of_own_N[rows_M], phases_of(units_N[rows_M], self.lattices)]
+        near_M = np.searchsorted(self._place_of_cell, codes_M + self._fraction(units_N[rows_M]))
+        low_M, high_M = self.first_cells[codes_M], self.first_cells[codes_M + 1] - 1
+        cells_N[rows_M] = np.clip(near_M, low_M, high_M)
+        return cells_N
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the column as JSON."""
+        return {
+            "column": self.type_name,
+            "own": self.own.to_json(),
+            "lattices": [list(each) for each in self.lattices],
+            "opened": list(self.opened),
+            "runs": [list(each) for each in self.runs],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Rebuild the column."""
+        lattices = [Lattice(*each) for each in data["lattices"]]
+        runs = [Run(*each) for each in data["runs"]]
+        return cls.of(Numeric.from_json(data["own"]), lattices, data["opened"], runs)

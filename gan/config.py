@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-ALGORITHM_VERSION = 10
+ALGORITHM_VERSION = 11
 """Raised when the same input gives other weights or samples; tests/gan/test_golden.py says when."""
 
 

@@ -12,8 +12,8 @@ from storage.lake.synthesis import resolve
 from storage.sources.prepared import Prepared
 
 NIGHT, NEXT = date(2026, 11, 21), date(2026, 11, 22)
-TRAIN_KEY = "cffc4658bcb9fc80ed7d956d306f036f956a8d51d5eeed7588e0c796263bc46a"
-RUN_KEY = "92874e333e2a4f00663c1e5ff0bd3247e7363a4b6af2cd8ecd7a5c2d7495243d"
+TRAIN_KEY = "5a7a5c997165030e62f0c0a688b3aa9b4114947dc4ae580595f7a1c5bee84a43"
+RUN_KEY = "604b74e5dda673131cd1dc86a18c1689a40ce11d259de86d261387f7cf6c4c9d"
 MINIMAL = {"name": "mine", "source": {"uri": "example:digits"}}
 TRAINING = [
     {"seed": 1},
@@ -131,7 +131,7 @@ def test_what_decides_the_shards_changes_the_run_key(change):
     assert keys(change)[0] == BASE[0]
 
 
-FILL_KEY = "44d551b41e1d4b4f4c4413a5ffadf370128d0e831d3b5a3a18d25159c99c7257"
+FILL_KEY = "06b1f3691b1f3b172a49f583ec572ee4c5bda51b83a6224e2db65e4565ee08e5"
 
 
 def test_to_fill_up_the_training_split_is_what_fill_was_and_all_else_is_another_run():

@@ -12,14 +12,14 @@ Shapes: N rows, M of them, L lattices, S strata.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
 
 from gan.tables.columns.numeric import Numeric
-from gan.tables.columns.values import CodePlaces, Modelled, to_units
+from gan.tables.columns.reordered import Reordered
+from gan.tables.columns.values import CodePlaces, to_units
 
 Array = np.ndarray[Any, Any]
 
@@ -59,19 +59,16 @@ class Run(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class RoundedNumeric(Modelled):
+class RoundedNumeric(Reordered):
     """A column of numbers, some of whose bins are parted by which lattice a value lies on."""
 
     type_name: ClassVar[str] = "rounded"
 
-    own: Numeric
     lattices: tuple[Lattice, ...]
     """Coarse ones first."""
     opened: tuple[int, ...]
     """Codes of `own` that are parted."""
     runs: tuple[Run, ...]
-    order_C: Array
-    """Cells of `own` in the order of this column's."""
     code_KP: Array
     """This column's code of every code of `own` and phase."""
     lies: CodePlaces
@@ -125,45 +122,15 @@ class RoundedNumeric(Modelled):
         """Where every code lies, for networks that let alike ones share strength."""
         return self.lies
 
-    @property
-    def decimals(self) -> int | None:
-        """Of floats, see `Numeric`."""
-        return self.own.decimals
-
-    @cached_property
-    def _cells_of_own(self) -> Array:
-        """This column's cell of every cell of `own`."""
-        return np.argsort(self.order_C, kind="stable").astype(np.int32)
-
-    @cached_property
-    def _place_of_cell(self) -> Array:
-        """Code and value of every cell in one rising number."""
-        units, _ = to_units(self.vocabularies[0], self.decimals)
-        return self.code_of_cell + self._fraction(units)
-
-    @cached_property
-    def _ends(self) -> tuple[float, float]:
-        """The smallest and the largest value, in units."""
-        known, _ = to_units(self.own.vocabularies[0].drop_null(), self.decimals)
-        return float(known.min()), float(known.max())
-
-    def _fraction(self, units: Array) -> Array:
-        """Return how far values lie between the ends, in [0, 1)."""
-        low, high = self._ends
-        found: Array = np.clip((units - low) / (high - low + 1), 0, 1 - 1e-9)
-        return found
-
     def encode(self, records: pa.Table) -> Array:
         """Return `cells_N`: in parted bins the nearest cell of the phase's code."""
         units_N, valid_N = to_units(records[self.name], self.decimals)
         own_N = self.own.encode(records)
-        cells_N: Array = self._cells_of_own[own_N]
+        cells_N: Array = self.cells_of_own[own_N]
         of_own_N = self.own.codes_of(own_N)
         rows_M = np.flatnonzero(valid_N & np.isin(of_own_N, self.opened))
         codes_M = self.code_KP[of_own_N[rows_M], phases_of(units_N[rows_M], self.lattices)]
-        near_M = np.searchsorted(self._place_of_cell, codes_M + self._fraction(units_N[rows_M]))
-        low_M, high_M = self.first_cells[codes_M], self.first_cells[codes_M + 1] - 1
-        cells_N[rows_M] = np.clip(near_M, low_M, high_M)
+        cells_N[rows_M] = self.nearest(codes_M, units_N[rows_M])
         return cells_N
 
     def to_json(self) -> dict[str, Any]:

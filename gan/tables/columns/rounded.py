@@ -5,7 +5,7 @@ of such a column holds round values and others, and which is which would be draw
 where a habit of rounding (`habits`) is seen to go with another column beyond what the bin says, the
 bins are parted by it. Habits are tried in turn, each beyond those before; a value's phase is the
 first of them whose lattice it lies on, coarse ones first, or the last phase, none. Atoms stay codes
-of their own and are of the phase that their value has.
+of their own and are of the phase that their value has, but zero, which is nothing, not round.
 
 Shapes: N rows, M of them, L lattices, S strata.
 """
@@ -44,6 +44,16 @@ def phases_of(units_N: Array, lattices: Sequence[Lattice]) -> Array:
     return phases_N
 
 
+def _phases_of_codes(own: Numeric, lattices: Sequence[Lattice]) -> Array:
+    """Return the phase of codes of one value; -1 for bins, null, zero and what is not round."""
+    alone_K = np.diff(own.first_cells) == 1
+    firsts = own.vocabularies[0].take(pa.array(own.first_cells[:-1]))
+    units_K, valid_K = to_units(firsts, own.decimals)
+    phases_K = phases_of(units_K, lattices)
+    phases_K[~alone_K | ~valid_K | (units_K == 0) | (phases_K == len(lattices))] = -1
+    return phases_K
+
+
 class Run(NamedTuple):
     """A code of round values: those of one phase in the parted bins among neighbouring codes."""
 
@@ -80,27 +90,23 @@ class RoundedNumeric(Reordered):
     ) -> Self:
         """Part the bins of a column; each run behind the code in its middle."""
         runs = sorted(runs, key=lambda run: (run.middle, run.phase))
-        middles = np.array([run.middle for run in runs])
-        own_K, of_run = np.arange(own.codes), middles + 1 + np.arange(len(runs))
-        base_K = own_K + np.searchsorted(middles, own_K)
         known, _ = to_units(own.vocabularies[0].drop_null(), own.decimals)
         phases_C = phases_of(known, lattices)
+        middles, own_K = np.array([run.middle for run in runs]), np.arange(own.codes)
+        base_K, of_run = own_K + np.searchsorted(middles, own_K), middles + 1 + own_K[: len(runs)]
         code_KP = np.repeat(base_K[:, None], len(lattices) + 1, axis=1)
         for code, run in zip(of_run.tolist(), runs, strict=True):
             shown = own.code_of_cell[: len(known)][phases_C == run.phase]
             inside = np.intersect1d(opened, shown)
             inside = inside[(inside >= run.first) & (inside <= run.last)]
             code_KP[inside, run.phase] = code
-        phases_C = np.append(phases_C, np.full(own.cells - len(known), len(lattices)))
-        codes_C = code_KP[own.code_of_cell, phases_C]
+        codes_C = base_K[own.code_of_cell]
+        codes_C[: len(known)] = code_KP[own.code_of_cell[: len(known)], phases_C]
         order_C = np.argsort(codes_C, kind="stable")
         sizes = np.bincount(codes_C, minlength=own.codes + len(runs))
-        along, phases = np.full((2, len(sizes)), -1)
+        along, phases = np.empty((2, len(sizes)), dtype=np.int64)
         along[base_K], along[of_run] = own_K, middles
-        alone = own_K[np.diff(own.first_cells) == 1]
-        phases[base_K[alone]] = phases_C[own.first_cells[alone]]
-        phases[phases == len(lattices)] = -1
-        phases[of_run] = [run.phase for run in runs]
+        phases[base_K], phases[of_run] = _phases_of_codes(own, lattices), [r.phase for r in runs]
         return cls(
             name=own.name,
             kind="numeric",

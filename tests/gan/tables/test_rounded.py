@@ -164,6 +164,18 @@ def test_a_planted_row_is_no_code_and_no_lattice_of_its_own():
     assert "76543" not in json.dumps(planted.to_json())
 
 
+def test_atoms_are_of_their_phase_but_zero_is_nothing():
+    some = np.random.default_rng(14).random(ROWS)
+    paid = np.select([some < 0.2, some < 0.25, some < 0.3], [0, 5000, 777], gifts(CASH, seed=15))
+    column = TableCodec.fit(table(paid=paid), None).columns[1]
+    assert isinstance(column, RoundedNumeric)
+    alone = np.flatnonzero(np.diff(column.first_cells) == 1)
+    values = column.vocabularies[0].to_numpy()[column.first_cells[alone]]
+    phases = np.array(column.places.phases)[alone]
+    assert {0, 777, 5000} <= set(values.tolist())
+    np.testing.assert_array_equal(phases == 0, (values % 100 == 0) & (values > 0))
+
+
 def test_phases_are_of_the_coarsest_lattice():
     lattices = [Lattice(1000, 0), Lattice(100, 99), Lattice(10, 0)]
     found = phases_of(np.array([2000, 1099, 40, 41, -1000]), lattices)

@@ -26,7 +26,7 @@ DOZENS_AND_QUARTERS = (12, 15, 25, 250)
 LEAST_SHARE, LEAST_ROWS = 0.03, 0.05
 """So much of the rows in bins, and at most all but so much, lies on a lattice, and so much of all
 rows is in bins that hold both kinds: else it is a value that is told, not roundness."""
-SIGMAS, LEAST_TOLD = 6.0, 0.03
+SIGMAS, LEAST_TOLD = 6.0, 0.1
 """Roundness goes with a column if the statistic lies so many standard deviations above chance, and
 so much of its variance inside the bins is told."""
 MOST_LATTICES, NEARLY = 3, 0.8

@@ -188,7 +188,7 @@ def _leading_to(column: RelativeNumeric, meets: Array, beside: Array, other: Mod
     reach = _intervals(column, meets) + np.array([-float(some.max()), -float(some.min())])
     units, valid = column.beside.expected(column.own, other.vocabularies[0])
     inside = np.any((units[:, None] >= reach[:, 0]) & (units[:, None] <= reach[:, 1]), axis=1)
-    known, _ = to_units(column.coded.vocabularies[0], column.decimals)
+    known, _ = to_units(column.own.vocabularies[0], column.decimals)
     at_null = meets[: len(known)][known == column.middle].any()
     found: Array = np.where(valid, inside, at_null) & ~other.relative
     return found
@@ -200,7 +200,7 @@ def _intervals(column: RelativeNumeric, meets: Array) -> Array:
     A value that no cell reaches becomes the outermost, so that the ends are open.
     """
     first = column.own.cells - column.has_null
-    units, _ = to_units(column.coded.vocabularies[0].slice(0, first), column.decimals)
+    units, _ = to_units(column.own.vocabularies[0].slice(0, first), column.decimals)
     order = np.argsort(units, kind="stable")
     values, sought = units[order].astype(np.float64), meets[:first][order]
     edges = np.flatnonzero(np.diff(np.concatenate([[False], sought, [False]]).astype(np.int8)))

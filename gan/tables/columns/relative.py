@@ -31,9 +31,8 @@ import pyarrow.compute as pc
 
 from gan.errors import DataError
 from gan.tables.columns.numeric import Numeric
-from gan.tables.columns.rounded import RoundedNumeric
 from gan.tables.columns.trend import Trend, on_trend
-from gan.tables.columns.values import CodePlaces, Modelled, NumberError, from_units, plain, to_units
+from gan.tables.columns.values import Modelled, NumberError, from_units, plain, to_units
 
 Array = np.ndarray[Any, Any]
 
@@ -45,8 +44,6 @@ class RelativeNumeric(Modelled):
     type_name: ClassVar[str] = "relative"
 
     own: Numeric
-    coded: Numeric | RoundedNumeric
-    """The codes of its own values: `own`, or its bins parted."""
     offsets: Numeric
     """Differences to the neighbour, in units."""
     neighbour: str
@@ -59,22 +56,12 @@ class RelativeNumeric(Modelled):
     """What the column is on average beside its neighbour; None: what the neighbour is."""
 
     @classmethod
-    def of(
-        cls, own: Numeric, offsets: Numeric, pair: "Beside", coded: "RoundedNumeric | None" = None
-    ) -> Self:
-        """Put the codes of differences behind the column's own, before null.
-
-        Args:
-            own: the column.
-            offsets: differences to its neighbour.
-            pair: how it lies beside it.
-            coded: what its own values are as codes, if not `own`.
-        """
+    def of(cls, own: Numeric, offsets: Numeric, pair: "Beside") -> Self:
+        """Put the codes of differences behind the column's own, before null."""
         kind, null = own.vocabularies[0].type, own.has_null
-        shown = own if coded is None else coded
-        values = shown.vocabularies[0].slice(0, own.cells - null)
+        values = own.vocabularies[0].slice(0, own.cells - null)
         cells = [values, pa.nulls(offsets.cells + null, kind)]
-        sizes = np.diff(shown.first_cells)
+        sizes = np.diff(own.first_cells)
         split = len(sizes) - null
         both = [sizes[:split], np.diff(offsets.first_cells), sizes[split:]]
         return cls(
@@ -85,7 +72,6 @@ class RelativeNumeric(Modelled):
             first_cells=np.cumsum([0, *np.concatenate(both)], dtype=np.int32),
             notes=own.notes,
             own=own,
-            coded=shown,
             offsets=offsets,
             **pair._asdict(),
         )
@@ -94,17 +80,6 @@ class RelativeNumeric(Modelled):
     def decimals(self) -> int | None:
         """Of floats, see `Numeric`."""
         return self.own.decimals
-
-    @property
-    def places(self) -> CodePlaces:
-        """Where every code lies: differences behind the column's own values."""
-        along, phases = self.coded.places
-        split = self.coded.codes - self.has_null
-        more = self.codes - split
-        after = max(along[:split]) + 1
-        return CodePlaces(
-            (*along[:split], *range(after, after + more)), (*phases[:split], *(-1,) * more)
-        )
 
     @property
     def has_null(self) -> bool:
@@ -137,7 +112,7 @@ class RelativeNumeric(Modelled):
 
     def encode(self, records: pa.Table) -> Array:
         """Return `cells_N`: beside the neighbour where it is, else by the value itself."""
-        cells_N = self.coded.encode(records)
+        cells_N = self.own.encode(records)
         there, here = records[self.neighbour], records[self.name]
         apart_N, beside_N = self.beside.apart(self.own, there, here)
         first = self.own.cells - self.has_null
@@ -179,7 +154,7 @@ class RelativeNumeric(Modelled):
         """Return the column as JSON."""
         return {
             "column": self.type_name,
-            "own": self.coded.to_json(),
+            "own": self.own.to_json(),
             "offsets": self.offsets.to_json(),
             "neighbour": self.neighbour,
             "reach": self.reach,
@@ -190,13 +165,10 @@ class RelativeNumeric(Modelled):
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Rebuild the column."""
-        offsets = Numeric.from_json(data["offsets"])
-        parted = data["own"]["column"] == RoundedNumeric.type_name
-        coded = RoundedNumeric.from_json(data["own"]) if parted else None
-        own = Numeric.from_json(data["own"]) if coded is None else coded.own
+        own, offsets = (Numeric.from_json(data[part]) for part in ("own", "offsets"))
         trend = None if data.get("trend") is None else Trend.from_json(data["trend"])
         pair = Beside(data["neighbour"], data["reach"], tuple(data["kept"]), trend)
-        return cls.of(own, offsets, pair, coded)
+        return cls.of(own, offsets, pair)
 
 
 class Beside(NamedTuple):

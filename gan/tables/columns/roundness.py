@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from gan.tables.columns.numeric import Numeric, wanted_bins
 from gan.tables.columns.partners import CLASSES, rank_classes
-from gan.tables.columns.relative import RelativeNumeric
 from gan.tables.columns.rounded import Lattice, RoundedNumeric, Run, phases_of
 from gan.tables.columns.values import MONTHS, Modelled, to_units
 
@@ -46,14 +45,11 @@ class _InBins(NamedTuple):
     units_M: Array
 
     @classmethod
-    def of(cls, column: Modelled, own: Numeric, records: pa.Table) -> "_InBins":
+    def of(cls, own: Numeric, records: pa.Table) -> "_InBins":
         """Find them."""
-        units_N, valid_N = to_units(records[column.name], own.decimals)
+        units_N, valid_N = to_units(records[own.name], own.decimals)
         codes_N = own.codes_of(own.encode(records))
-        open_N = valid_N & (np.diff(own.first_cells) > 1)[codes_N]
-        if isinstance(column, RelativeNumeric):
-            open_N &= ~column.relative[column.encode(records)]
-        rows_M = np.flatnonzero(open_N)
+        rows_M = np.flatnonzero(valid_N & (np.diff(own.first_cells) > 1)[codes_N])
         return cls(own, rows_M, codes_N[rows_M], units_N[rows_M])
 
 
@@ -78,27 +74,25 @@ def find_rounded(
         return tuple(columns)
     step = -(-records.num_rows // SAMPLE)
     some = records.take(pa.array(np.arange(0, records.num_rows, step)))
-    seen = {c.name: _InBins.of(c, offered[c.name], some) for c in looked if c.name in offered}
+    seen = {name: _InBins.of(own, some) for name, own in offered.items()}
     classes = [(column.name, _classes(column, some)) for column in looked]
     classes += [(name, _roundness(each, some.num_rows)) for name, each in seen.items()]
     found: dict[str, Modelled] = {}
-    for column in (each for each in looked if each.name in offered):
-        others = [each_N for name, each_N in classes if name != column.name]
-        lattices = _lattices_told(seen[column.name], others)
-        parted = _part(column, offered[column.name], lattices, records, group)
+    for name, own in offered.items():
+        others = [each_N for other, each_N in classes if other != name]
+        parted = _part(own, _lattices_told(seen[name], others), records, group)
         if parted is not None:
-            found[column.name] = parted
+            found[name] = parted
     return tuple(found.get(column.name, column) for column in columns)
 
 
 def _own(column: Modelled) -> Numeric | None:
-    """Return the codes of a column's own values; None where it has no bins, or no steps."""
-    own = column.own if isinstance(column, RelativeNumeric) else column
-    if not isinstance(own, Numeric) or own.decimals in (None, MONTHS):
+    """Return a column that may be parted; None where it has no bins, no steps, or a neighbour."""
+    if not isinstance(column, Numeric) or column.decimals in (None, MONTHS):
         return None
-    kind = own.vocabularies[0].type
+    kind = column.vocabularies[0].type
     moment = pa.types.is_date(kind) or pa.types.is_timestamp(kind)
-    return None if moment or own.codes == own.cells else own
+    return None if moment or column.codes == column.cells else column
 
 
 def _lattices(own: Numeric) -> list[Lattice]:
@@ -170,12 +164,12 @@ def _told(on_M: Array, strata_M: Array, rows_M: Array, others: Sequence[Array]) 
 
 
 def _part(
-    column: Modelled, own: Numeric, lattices: Sequence[Lattice], records: pa.Table, group: int
-) -> Modelled | None:
+    own: Numeric, lattices: Sequence[Lattice], records: pa.Table, group: int
+) -> RoundedNumeric | None:
     """Return a column parted by lattices; None where there are none, or too few rows."""
     if not lattices:
         return None
-    seen, shape = _InBins.of(column, own, records), (own.codes, len(lattices) + 1)
+    seen, shape = _InBins.of(own, records), (own.codes, len(lattices) + 1)
     rows_KP, cells_KP = np.zeros((2, *shape), dtype=np.int64)
     np.add.at(rows_KP, (seen.codes_M, phases_of(seen.units_M, lattices)), 1)
     known, _ = to_units(own.vocabularies[0].drop_null(), own.decimals)
@@ -188,10 +182,7 @@ def _part(
     ]
     if not runs:
         return None
-    coded = RoundedNumeric.of(own, lattices, opened.tolist(), runs)
-    if isinstance(column, RelativeNumeric):
-        return RelativeNumeric.of(own, column.offsets, column.beside, coded)
-    return coded
+    return RoundedNumeric.of(own, lattices, opened.tolist(), runs)
 
 
 def _runs(phase: int, opened: Array, rows_K: Array, group: int) -> list[Run]:

@@ -26,6 +26,7 @@ from gan.tables.columns.moment_part import MomentPart
 from gan.tables.columns.moments import finest, from_instants, instants
 from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.relative import RelativeNumeric
+from gan.tables.columns.rounded import RoundedNumeric
 from gan.tables.columns.rounding import WAYS, as_floats
 from gan.tables.columns.values import LARGEST, Modelled, from_units, plain, to_units
 from gan.tables.constraints import violations
@@ -217,7 +218,7 @@ class Backwards:
 
     def _decimals(self, name: str) -> int:
         column = self._column(name)
-        if isinstance(column, Numeric | RelativeNumeric):
+        if isinstance(column, Numeric | RelativeNumeric | RoundedNumeric):
             kind = column.vocabulary(name).type
             if pa.types.is_decimal(kind):
                 return int(kind.scale)

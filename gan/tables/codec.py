@@ -26,6 +26,8 @@ from gan.tables.columns.neighbours import find_neighbours
 from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.partners import closest_columns
 from gan.tables.columns.relative import RelativeNumeric
+from gan.tables.columns.rounded import RoundedNumeric
+from gan.tables.columns.roundness import find_rounded
 from gan.tables.columns.values import parse_type, require_metadata
 from gan.tables.constraints import check_real
 from gan.tables.contradictions import check_constraints
@@ -43,7 +45,10 @@ KEPT_METADATA = b"ganmill-"
 
 MODELLED: Mapping[str, type[Any]] = {
     kind.type_name: kind
-    for kind in (RelativeNumeric, CalendarNumeric, Joint, Levels, Numeric, Presence)
+    for kind in (
+        *(RelativeNumeric, CalendarNumeric, RoundedNumeric),
+        *(Joint, Levels, Numeric, Presence),
+    )
 }
 """Name in JSON → class."""
 DERIVED: Mapping[str, type[Any]] = {
@@ -93,6 +98,7 @@ class TableCodec(Vocabularies):
         fixed = [str(label), *(name for each in uniques for name in each.columns)]
         calendars = find_calendars(columns, records, metadata.min_group, fixed)
         columns = find_neighbours(columns, records, metadata.min_group, fixed, calendars)
+        columns = find_rounded(columns, records, metadata.min_group, fixed)
         cells_ND = np.stack([column.encode(records) for column in columns], axis=1)
         arrow = records.schema.metadata or {}
         kept = {key: text for key, text in arrow.items() if key.startswith(KEPT_METADATA)}

@@ -23,6 +23,7 @@ import pyarrow as pa
 from gan.tables.columns.habits import day_units
 from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.partners import SAMPLE, information, rank_classes
+from gan.tables.columns.reordered import Reordered
 from gan.tables.columns.values import CodePlaces, Modelled, to_units
 
 Array = np.ndarray[Any, Any]
@@ -59,19 +60,16 @@ class _Entry(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class CalendarNumeric(Modelled):
+class CalendarNumeric(Reordered):
     """A column of dates or times, each of its bins parted by the phase of a cycle."""
 
     type_name: ClassVar[str] = "calendar"
 
-    own: Numeric
     cycle: CycleName
     groups: tuple[int, ...]
     """Of every code of `own`: which joined bin it is of; -1 for atoms and null."""
     parted: tuple[tuple[int, int], ...]
     """Which phase of which joined bin has a code."""
-    order_C: Array
-    """Cells of `own` in the order of this column's."""
     entries: tuple[tuple[int, int], ...]
     """Joined bin and phase of every code, see `_Entry`."""
 
@@ -102,11 +100,6 @@ class CalendarNumeric(Modelled):
             entries=tuple((entry.group, entry.phase) for entry in entries),
         )
 
-    @property
-    def decimals(self) -> int | None:
-        """Of floats, see `Numeric`."""
-        return self.own.decimals
-
     @cached_property
     def places(self) -> CodePlaces:
         """Where every code lies: phases of one bin at one place."""
@@ -127,42 +120,17 @@ class CalendarNumeric(Modelled):
                 codes_GP[group, phase] = code
         return codes_GP
 
-    @cached_property
-    def _cells_of_own(self) -> Array:
-        """This column's cell of every cell of `own`."""
-        return np.argsort(self.order_C, kind="stable").astype(np.int32)
-
-    @cached_property
-    def _place_of_cell(self) -> Array:
-        """Code and value of every cell in one rising number."""
-        units, _ = to_units(self.vocabularies[0], self.decimals)
-        return self.code_of_cell + self._fraction(units)
-
-    @cached_property
-    def _ends(self) -> tuple[float, float]:
-        """The smallest and the largest value, in units."""
-        known, _ = to_units(self.own.vocabularies[0].drop_null(), self.decimals)
-        return float(known.min()), float(known.max())
-
-    def _fraction(self, units: Array) -> Array:
-        """Return how far values lie between the ends, in [0, 1)."""
-        low, high = self._ends
-        found: Array = np.clip((units - low) / (high - low + 1), 0, 1 - 1e-9)
-        return found
-
     def encode(self, records: pa.Table) -> Array:
         """Return `cells_N`: of the phase's code the nearest cell, where the bin has one."""
         units_N, valid_N = to_units(records[self.name], self.decimals)
         own_N = self.own.encode(records)
-        cells_N: Array = self._cells_of_own[own_N]
+        cells_N: Array = self.cells_of_own[own_N]
         group_N = np.array(self.groups)[self.own.codes_of(own_N)]
         phases_N = phases_of(units_N, self.cycle, self.vocabularies[0].type)
         codes_N = np.where(valid_N & (group_N >= 0), self._code_of_phase[group_N, phases_N], -1)
         rows_M = np.flatnonzero(codes_N >= 0)
         codes_M = codes_N[rows_M]
-        near_M = np.searchsorted(self._place_of_cell, codes_M + self._fraction(units_N[rows_M]))
-        low_M, high_M = self.first_cells[codes_M], self.first_cells[codes_M + 1] - 1
-        cells_N[rows_M] = np.clip(near_M, low_M, high_M)
+        cells_N[rows_M] = self.nearest(codes_M, units_N[rows_M])
         return cells_N
 
     def to_json(self) -> dict[str, Any]:

@@ -316,7 +316,7 @@ def _atoms(units: Array, shown: Array, rows: int) -> Array:
     """
     same = units == shown
     distinct, inverse, counts = np.unique(shown, return_inverse=True, return_counts=True)
-    bins = _wanted_bins(len(units))
+    bins = wanted_bins(len(units))
     atom = counts >= max(ATOM_SHARE * rows, _half_bin(len(units)))
     rest = ~atom[inverse]
     exact = not rest.any() or float(np.mean(same[rest])) >= 1 / 2
@@ -325,7 +325,7 @@ def _atoms(units: Array, shown: Array, rows: int) -> Array:
     return distinct[atom & np.isin(distinct, shown[same])]
 
 
-def _wanted_bins(rows: int) -> float:
+def wanted_bins(rows: int) -> float:
     """Return the number of bins for so many rows."""
     return float(np.clip(min(np.sqrt(rows), rows / FEWEST_ROWS), FEWEST_BINS, MOST_BINS))
 
@@ -372,7 +372,7 @@ def _codes(
 
 def _half_bin(rows: int) -> int:
     """Return half the rows of a bin."""
-    return max(int(rows / (2 * _wanted_bins(rows))), 1)
+    return max(int(rows / (2 * wanted_bins(rows))), 1)
 
 
 def _bins(values: Array, atom: Array, counts: Array, gap: Array) -> Array:
@@ -385,7 +385,7 @@ def _bins(values: Array, atom: Array, counts: Array, gap: Array) -> Array:
         gap: before which values there is a gap that no bin shall straddle.
     """
     rest = int(counts[~atom].sum())
-    per_bin = max(rest / _wanted_bins(rest), 1.0)
+    per_bin = max(rest / wanted_bins(rest), 1.0)
     after_atom = np.append(False, atom[:-1])
     region = np.cumsum(atom | after_atom | gap) - int((atom | gap)[0])
     mass = np.bincount(region, weights=counts)

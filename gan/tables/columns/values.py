@@ -309,7 +309,7 @@ class Modelled:
     name: str
     """The column's name; of several the names, joined by ` + `."""
     kind: Literal["category", "numeric"]
-    """Numeric codes are in the order of their values, those of one bin of a date side by side, the
+    """Numeric codes are in the order of their values, those of parts of a bin side by side, the
     null's last."""
     fields: tuple[str, ...]
     """The columns of the table."""

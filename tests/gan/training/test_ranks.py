@@ -25,7 +25,8 @@ HERE = Path(__file__).parent
 EXACT = [case for case in CASES if case != "ctgan"]
 
 
-PAIRED, FREE = ("r1-r2", "denoising", "one-shot"), ("head", "patches")
+PAIRED = ("r1-r2", "denoising", "one-shot", "series-adversarial")
+FREE = ("head", "patches")
 """A loss on differences of logits leaves the last bias free: its gradient is rounding alone, which
 Adam makes large."""
 

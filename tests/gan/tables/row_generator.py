@@ -76,7 +76,8 @@ def sampler_of(records, label=None, kind=WholeRows, size=4096):
     """Return a sampler whose generator knows the table itself."""
     codec = TableCodec.fit(records, label)
     sampler = Sampler.__new__(Sampler)
-    config = type("Config", (), {"sampling_batch": size, "latent": 1, "latent_spread": 1.0})()
+    numbers = {"sampling_batch": size, "latent": 1, "latent_spread": 1.0, "truncation": None}
+    config = type("Config", (), numbers)()
     sampler.snapshot = type("Snapshot", (), {"codec": codec, "config": config})()
     sampler.generator, sampler.context = kind(codec, records), Plain()
     sampler._shares, sampler._strata = {}, {}

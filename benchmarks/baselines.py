@@ -77,7 +77,7 @@ class Independent(CodeGenerator):
         logits_NK = torch.where(allowed_NK, self.logits_K, -torch.inf)
         return draw_codes(logits_NK, uniforms_NU, self.counts)
 
-    def log_likelihood(self, samples: Tensor) -> Tensor:
+    def log_likelihood(self, samples: Tensor, labels_N: Tensor | None = None) -> Tensor:  # noqa: ARG002
         """Return the nats of `codes_ND`, shape (N,): the sum over the columns."""
         columns = [
             torch.log_softmax(logits_k, dim=0) for logits_k in self.logits_K.split(self.counts)

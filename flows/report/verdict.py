@@ -49,8 +49,8 @@ DIRECTIONS: Mapping[Direction, tuple[str, str]] = {
 """Direction of a metric → its mark, and what it means."""
 
 NEXT_STEPS: Mapping[Verdict, str] = {
-    "block": "a larger budget of training (with privacy.epsilon: a larger one), another "
-    "generator.preset or more data usually help; "
+    "block": "a larger training.budget_samples or budget of time (with privacy.epsilon: a larger "
+    "one), another generator.preset or more data usually help; "
     "the bounds that it missed are the metrics' own, or those of gate.bounds",
 }
 """Verdict → what may change it."""

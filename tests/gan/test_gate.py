@@ -23,6 +23,7 @@ SHOWN = {
     "real",
     "figures",
     "ticks",
+    "class_ticks",
     "curve",
     "not_judged",
     "alarms",
@@ -408,7 +409,7 @@ def test_the_gate_version_is_raised_with_the_default_bounds():
     ]
     assert (GATE_VERSION, digest_json(rules)) == (
         4,
-        "53897285cfae15ecd4eec4d66b41c6d7109ad39f77ab57e1fa157e14fcc52730",
+        "a3736b830cdad3a0bdc4ed101db3e14a99ee52fadecb9a30242b23cd7d8330ca",
     )
 
 

@@ -88,7 +88,7 @@ def usual_samples(
 
 
 @dataclass
-class Pace:
+class PaceNotice:
     """Says once, early in a training, that its budget of time buys too little."""
 
     say: Callable[[str], None]

@@ -28,7 +28,7 @@ from flows.evaluate import Evaluator, TrainingRecord, put_training_record, read_
 from flows.foresight import check_outlook
 from flows.job import Candidate, Job, judges_folder, now
 from flows.keys import train_key, training_part, training_seed
-from flows.pace import Pace, usual_samples
+from flows.pace import PaceNotice, usual_samples
 from flows.recipe import Recipe
 from flows.snapshots import damaged, set_aside
 from flows.teacher import check_teacher
@@ -262,7 +262,7 @@ def _train(job: Job, prepared: Prepared, key: str, folder: Path) -> Candidate:
             meter.update(seen)
             shown = Shown(meter)
             usual = partial(usual_samples, recipe, prepared, codec, config)
-            pace = Pace(job.reporter.say, config, codec, device, usual)
+            pace = PaceNotice(job.reporter.say, config, codec, device, usual)
             hooks = Hooks(
                 assess=assess,
                 validation=None if is_private else records["validation"],

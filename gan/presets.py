@@ -104,19 +104,10 @@ def complete(
     """
     modality, name, why, preset = chosen
     preset, records = _as_asked(preset, name, generator), words_of(modality).records
-    if isinstance(generator.augment, tuple) and generator.augment != preset.augment:
-        asked = " and ".join(generator.augment)
-        msg = f"generator.augment is {asked}, and {records} are not augmented: leave it at auto"
-        raise ConfigError(msg)
+    _check_free(generator, preset, name, records)
     batch_size, notes = _batch_size(training, preset, train_rows, records)
     network = _network(generator, preset, name, batch_size)
     parts = choose_parts(generator, preset, name)
-    if generator.latent != "auto" and not preset.is_latent_free:
-        msg = (
-            f"generator.latent is {generator.latent}, and that of preset {name!r} follows from the "
-            "images: leave it at auto, or choose another preset"
-        )
-        raise ConfigError(msg)
     rate = preset.learning_rate if generator.learning_rate == "auto" else generator.learning_rate
     ranks, shared = _ranks(training, preset, batch_size, together(network, parts.terms))
     numbers = [f"{part} {network[part]}" for part in TOLD if part in network]
@@ -170,6 +161,20 @@ def complete(
         until={one.metric: one.value for one in training.until},
         ranks=ranks,
     )
+
+
+def _check_free(generator: GeneratorConfig, preset: Preset, name: str, records: str) -> None:
+    """Refuse what a recipe asks for and these records or this preset leave no choice about."""
+    if isinstance(generator.augment, tuple) and generator.augment != preset.augment:
+        asked = " and ".join(generator.augment)
+        msg = f"generator.augment is {asked}, and {records} are not augmented: leave it at auto"
+        raise ConfigError(msg)
+    if generator.latent != "auto" and not preset.is_latent_free:
+        msg = (
+            f"generator.latent is {generator.latent}, and that of preset {name!r} follows from the "
+            "images: leave it at auto, or choose another preset"
+        )
+        raise ConfigError(msg)
 
 
 def together(network: Mapping[str, int | float | str], terms: Mapping[str, float]) -> int:

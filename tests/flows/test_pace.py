@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.pace import Pace, duration, judge_pace, rounded
+from flows.pace import PaceNotice, duration, judge_pace, rounded
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.images.codec import ImageCodec
 from gan.images.presets import resolve
@@ -60,7 +60,7 @@ def test_a_training_says_early_what_its_budget_buys(budget, seen, said):
     training = TrainingConfig(device="cpu", budget_cpu_s=budget)
     generator = GeneratorConfig(preset="resnet")
     config = resolve(generator, training, codec, train_rows=500, seed=0)
-    pace = Pace(told.append, config, codec, "cpu", lambda: 400_000)
+    pace = PaceNotice(told.append, config, codec, "cpu", lambda: 400_000)
     for number, share in ((0.3, 0.05), (1.3, 0.1), (2.3, 0.15)):  # the first tick is slow
         used = budget * share
         pace.on_tick(

@@ -112,6 +112,8 @@ def test_a_generator_that_knows_likelihoods_is_ranked_by_that_of_validation(asse
     assert likelier.scored.equals(digits.slice(150, 80)), "all of validation, and nothing else"
     collapsed = np.repeat(read_images(unseen)[:1], len(unseen), axis=0)
     assert math.isinf(assess(Fixed(_table(collapsed, unseen), -1.0), 0).rank)
+    copied = assess(Fixed(digits.slice(0, 150), -30.0), 0)
+    assert found[0].rank < copied.rank < math.inf, "likelier, but with exact copies"
 
 
 def test_unlabelled(digits):

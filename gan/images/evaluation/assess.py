@@ -57,6 +57,8 @@ HALVES = 20
 EXACT_COPIES_RANK = 10.0
 """Added to the rank when samples equal training records more often than validation ones, per record
 held: the gate compares the two, and blocks what chance does not explain."""
+EXACT_COPIES_NATS = 1e6
+"""The same where likelihoods rank: behind all that makes none."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,7 +123,9 @@ class ValidationAssess:
         likelihood_N = sample.log_likelihood(self.records)
         if likelihood_N is not None:
             worse["validation_nll"] = -float(np.mean(likelihood_N))
-            by_likelihood = worse["validation_nll"] if math.isfinite(by_measures) else math.inf
+            copied = EXACT_COPIES_NATS if worse["exact_copies"] > 0 else 0.0
+            usable = math.isfinite(by_measures)
+            by_likelihood = worse["validation_nll"] + copied if usable else math.inf
         return Assessment(
             metrics=worse,
             rank=by_likelihood,

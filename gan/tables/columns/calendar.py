@@ -86,17 +86,10 @@ class CalendarNumeric(Reordered):
         order_C = np.concatenate([entry.cells for entry in entries])
         sizes = [len(entry.cells) for entry in entries]
         return cls(
-            name=own.name,
-            kind="numeric",
-            fields=own.fields,
-            vocabularies=(own.vocabularies[0].take(pa.array(order_C)),),
-            first_cells=np.cumsum([0, *sizes], dtype=np.int32),
-            notes=own.notes,
-            own=own,
+            **cls.fields_of(own, order_C, sizes),
             cycle=cycle,
             groups=tuple(groups),
             parted=tuple(parted),
-            order_C=order_C,
             entries=tuple((entry.group, entry.phase) for entry in entries),
         )
 

@@ -6,11 +6,13 @@ a code differs.
 Shapes: N rows, M of them, C cells.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.values import Modelled, to_units
@@ -25,6 +27,26 @@ class Reordered(Modelled):
     own: Numeric
     order_C: Array
     """Cells of `own` in the order of this column's; those of one code rise."""
+
+    @staticmethod
+    def fields_of(own: Numeric, order_C: Array, sizes: Sequence[int] | Array) -> dict[str, Any]:
+        """Return the fields that all such columns have.
+
+        Args:
+            own: the column with codes for bins.
+            order_C: its cells in another order.
+            sizes: how many of these each code has.
+        """
+        return {
+            "name": own.name,
+            "kind": "numeric",
+            "fields": own.fields,
+            "vocabularies": (own.vocabularies[0].take(pa.array(order_C)),),
+            "first_cells": np.cumsum([0, *sizes], dtype=np.int32),
+            "notes": own.notes,
+            "own": own,
+            "order_C": order_C,
+        }
 
     @property
     def decimals(self) -> int | None:

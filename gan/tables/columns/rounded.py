@@ -24,7 +24,7 @@ from gan.tables.columns.values import CodePlaces, to_units
 Array = np.ndarray[Any, Any]
 
 
-class Lattice(NamedTuple):
+class ValueLattice(NamedTuple):
     """Every `step`-th value from `rest`, in units."""
 
     step: int
@@ -36,7 +36,7 @@ class Lattice(NamedTuple):
         return on_N
 
 
-def phases_of(units_N: Array, lattices: Sequence[Lattice]) -> Array:
+def phases_of(units_N: Array, lattices: Sequence[ValueLattice]) -> Array:
     """Return the index of the first lattice that holds each value, else their number."""
     phases_N = np.full(len(units_N), len(lattices))
     for number, lattice in reversed(list(enumerate(lattices))):
@@ -44,7 +44,7 @@ def phases_of(units_N: Array, lattices: Sequence[Lattice]) -> Array:
     return phases_N
 
 
-def _phases_of_codes(own: Numeric, lattices: Sequence[Lattice]) -> Array:
+def _phases_of_codes(own: Numeric, lattices: Sequence[ValueLattice]) -> Array:
     """Return the phase of codes of one value; -1 for bins, null, zero and what is not round."""
     alone_K = np.diff(own.first_cells) == 1
     firsts = own.vocabularies[0].take(pa.array(own.first_cells[:-1]))
@@ -74,7 +74,7 @@ class RoundedNumeric(Reordered):
 
     type_name: ClassVar[str] = "rounded"
 
-    lattices: tuple[Lattice, ...]
+    lattices: tuple[ValueLattice, ...]
     """Coarse ones first."""
     opened: tuple[int, ...]
     """Codes of `own` that are parted."""
@@ -86,7 +86,11 @@ class RoundedNumeric(Reordered):
 
     @classmethod
     def of(
-        cls, own: Numeric, lattices: Sequence[Lattice], opened: Sequence[int], runs: Sequence[Run]
+        cls,
+        own: Numeric,
+        lattices: Sequence[ValueLattice],
+        opened: Sequence[int],
+        runs: Sequence[Run],
     ) -> Self:
         """Part the bins of a column; each run behind the code in its middle."""
         runs = sorted(runs, key=lambda run: (run.middle, run.phase))
@@ -108,17 +112,10 @@ class RoundedNumeric(Reordered):
         along[base_K], along[of_run] = own_K, middles
         phases[base_K], phases[of_run] = _phases_of_codes(own, lattices), [r.phase for r in runs]
         return cls(
-            name=own.name,
-            kind="numeric",
-            fields=own.fields,
-            vocabularies=(own.vocabularies[0].take(pa.array(order_C)),),
-            first_cells=np.cumsum([0, *sizes], dtype=np.int32),
-            notes=own.notes,
-            own=own,
+            **cls.fields_of(own, order_C, sizes),
             lattices=tuple(lattices),
             opened=tuple(opened),
             runs=tuple(runs),
-            order_C=order_C,
             code_KP=code_KP,
             lies=CodePlaces(tuple(along.tolist()), tuple(phases.tolist())),
         )
@@ -152,6 +149,6 @@ class RoundedNumeric(Reordered):
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Rebuild the column."""
-        lattices = [Lattice(*each) for each in data["lattices"]]
+        lattices = [ValueLattice(*each) for each in data["lattices"]]
         runs = [Run(*each) for each in data["runs"]]
         return cls.of(Numeric.from_json(data["own"]), lattices, data["opened"], runs)

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from gan.tables.columns.numeric import Numeric, wanted_bins
 from gan.tables.columns.partners import CLASSES, rank_classes
-from gan.tables.columns.rounded import Lattice, RoundedNumeric, Run, phases_of
+from gan.tables.columns.rounded import RoundedNumeric, Run, ValueLattice, phases_of
 from gan.tables.columns.values import MONTHS, Modelled, to_units
 
 Array = np.ndarray[Any, Any]
@@ -95,11 +95,11 @@ def _own(column: Modelled) -> Numeric | None:
     return None if moment or column.codes == column.cells else column
 
 
-def _lattices(own: Numeric) -> list[Lattice]:
+def _lattices(own: Numeric) -> list[ValueLattice]:
     """Return the lattices that are tried, coarse ones first."""
-    habits = {Lattice(*habit[:2]) for each in own.curve.ranges for habit in each.habits}
+    habits = {ValueLattice(*habit[:2]) for each in own.curve.ranges for habit in each.habits}
     finest = min((each.step for each in habits), default=1)
-    habits |= {Lattice(finest * times, 0) for times in DOZENS_AND_QUARTERS}
+    habits |= {ValueLattice(finest * times, 0) for times in DOZENS_AND_QUARTERS}
     return sorted((each for each in habits if each.step > finest), reverse=True)
 
 
@@ -115,14 +115,14 @@ def _roundness(seen: _InBins, rows: int) -> Array:
     return classes_N
 
 
-def _lattices_told(seen: _InBins, others: Sequence[Array]) -> list[Lattice]:
+def _lattices_told(seen: _InBins, others: Sequence[Array]) -> list[ValueLattice]:
     """Return the lattices that go with another column, each beyond the others, coarse ones first.
 
     Args:
         seen: the column.
         others: classes of the others.
     """
-    open_, chosen = _lattices(seen.own), list[Lattice]()
+    open_, chosen = _lattices(seen.own), list[ValueLattice]()
     while open_ and len(chosen) < MOST_LATTICES and len(seen.rows_M):
         strata_M = seen.codes_M * (len(chosen) + 1) + phases_of(seen.units_M, chosen)
         scores = [_told(each.holds(seen.units_M), strata_M, seen.rows_M, others) for each in open_]
@@ -164,7 +164,7 @@ def _told(on_M: Array, strata_M: Array, rows_M: Array, others: Sequence[Array]) 
 
 
 def _part(
-    own: Numeric, lattices: Sequence[Lattice], records: pa.Table, group: int
+    own: Numeric, lattices: Sequence[ValueLattice], records: pa.Table, group: int
 ) -> RoundedNumeric | None:
     """Return a column parted by lattices; None where there are none, or too few rows."""
     if not lattices:

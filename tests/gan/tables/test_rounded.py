@@ -10,7 +10,7 @@ from small_tables import with_meaning
 from gan.tables.codec import TableCodec
 from gan.tables.columns.numeric import Numeric
 from gan.tables.columns.relative import RelativeNumeric
-from gan.tables.columns.rounded import Lattice, RoundedNumeric, phases_of
+from gan.tables.columns.rounded import RoundedNumeric, ValueLattice, phases_of
 from gan.tables.columns.values import to_units
 
 ROWS, GROUP = 4000, 10
@@ -53,7 +53,7 @@ def redrawn(column, cells_N, seed=0):
 def test_what_is_round_stays_round_and_what_is_not_does_not(donations, codec):
     column = codec.columns[1]
     assert isinstance(column, RoundedNumeric)
-    assert column.lattices == (Lattice(100, 0),)
+    assert column.lattices == (ValueLattice(100, 0),)
     cells_N = column.encode(donations)
     (drawn,) = column.decode(redrawn(column, cells_N), {})
     assert drawn.is_null().equals(donations["gift"].combine_chunks().is_null())
@@ -113,11 +113,11 @@ def test_amounts_that_are_round_together_are_both_parted():
 @pytest.mark.parametrize(
     ("name", "lattice", "values"),
     [
-        ("endings", Lattice(100, 99), lambda raw: np.floor(raw / 50) + 0.99),
-        ("quarters", Lattice(25, 0), lambda raw: np.maximum(np.rint(raw / 100 * 4) / 4, 0.25)),
+        ("endings", ValueLattice(100, 99), lambda raw: np.floor(raw / 50) + 0.99),
+        ("quarters", ValueLattice(25, 0), lambda raw: np.maximum(np.rint(raw / 100 * 4) / 4, 0.25)),
         (
             "dozens",
-            Lattice(12, 0),
+            ValueLattice(12, 0),
             lambda raw: np.maximum(np.rint(raw / 120), 1).astype(np.int64) * 12,
         ),
     ],
@@ -165,6 +165,6 @@ def test_atoms_are_of_their_phase_but_zero_is_nothing():
 
 
 def test_phases_are_of_the_coarsest_lattice():
-    lattices = [Lattice(1000, 0), Lattice(100, 99), Lattice(10, 0)]
+    lattices = [ValueLattice(1000, 0), ValueLattice(100, 99), ValueLattice(10, 0)]
     found = phases_of(np.array([2000, 1099, 40, 41, -1000]), lattices)
     np.testing.assert_array_equal(found, [0, 1, 2, 3, 0])

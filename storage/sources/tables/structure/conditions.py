@@ -96,7 +96,7 @@ class ScreenedRows:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidate:
+class ConditionCandidate:
     """A condition without exceptions, as it was found."""
 
     atom: Atom
@@ -124,16 +124,16 @@ def find_conditions(
     rows = columns.sample_S if len(atoms) <= _MANY else columns.spread(_HEAD)
     sampled = [columns.levels(atom.column).codes_N[rows] == atom.code for atom in atoms]
     screen = ScreenedRows(rows=rows, holds_SA=np.stack(sampled, axis=1).astype(np.float32))
-    found = list[Candidate]()
+    found = list[ConditionCandidate]()
     for name in names:
         conditions = _conditions(columns, name)
         if conditions is not None:
             found += list(_under(columns, conditions, atoms, screen))
     found.sort(key=lambda one: (not one.exactly, _is_flag(columns, one.atom), -one.told))
     null, judged = SmoothNull(columns), 0
-    chosen = list[Candidate]()
+    chosen = list[ConditionCandidate]()
     for one in found:
-        told: Candidate | None = one
+        told: ConditionCandidate | None = one
         if not one.exactly:
             judged += 1
             told = _beyond_chance(columns, one, null, rules) if judged <= _MOST_JUDGED else None
@@ -190,7 +190,7 @@ def _conditions(columns: TableColumns, name: str) -> Conditions | None:
 
 def _under(
     columns: TableColumns, conditions: Conditions, atoms: Sequence[Atom], screen: ScreenedRows
-) -> Iterator[Candidate]:
+) -> Iterator[ConditionCandidate]:
     levels = conditions.level_of_L[columns.levels(conditions.column).codes_N]
     count = len(conditions.codes) + 1
     onehot_SL = (levels[screen.rows][:, None] == np.arange(count)).astype(np.float32)
@@ -206,7 +206,7 @@ def _under(
 
 def _verified(
     columns: TableColumns, conditions: Conditions, atom: Atom, levels_N: Ints
-) -> Candidate | None:
+) -> ConditionCandidate | None:
     holds_N = columns.levels(atom.column).codes_N == atom.code
     count = len(conditions.codes) + 1
     rows_L = np.bincount(levels_N, minlength=count)
@@ -227,7 +227,9 @@ def _verified(
     said = [values[conditions.codes[level]] for level in levels]
     if any(value.is_valid and as_text(value.as_py()) == "null" for value in said):
         return None
-    return Candidate(atom=atom, conditions=conditions, levels=levels, exactly=exactly, told=told)
+    return ConditionCandidate(
+        atom=atom, conditions=conditions, levels=levels, exactly=exactly, told=told
+    )
 
 
 def _is_flag(columns: TableColumns, atom: Atom) -> bool:
@@ -235,8 +237,8 @@ def _is_flag(columns: TableColumns, atom: Atom) -> bool:
 
 
 def _beyond_chance(
-    columns: TableColumns, one: Candidate, null: SmoothNull, rules: Sequence[FoundRule]
-) -> Candidate | None:
+    columns: TableColumns, one: ConditionCandidate, null: SmoothNull, rules: Sequence[FoundRule]
+) -> ConditionCandidate | None:
     """Return a condition at those of its levels where exceptions were foreseen; None without.
 
     What is nearly an equivalence needs no model: what merely moves together is never so close.
@@ -279,7 +281,7 @@ def _computed_together(name: str, rules: Sequence[FoundRule]) -> set[str]:
     return found
 
 
-def _stated(columns: TableColumns, one: Candidate) -> FoundRule:
+def _stated(columns: TableColumns, one: ConditionCandidate) -> FoundRule:
     values = columns.levels(one.conditions.column).values
     constraint = Constraint(
         kind="conditional",

@@ -47,7 +47,7 @@ class Complete:
     values_SP: Floats
 
 
-class Fitted(NamedTuple):
+class Regression(NamedTuple):
     """A regression on K columns; U different rows, the result first."""
 
     rows_UP: Floats
@@ -420,7 +420,7 @@ def _regressed(
             yield _constraint(ordered, known, rounded)
 
 
-def _fitted(rows_SP: Floats, step: float) -> Fitted | None:
+def _fitted(rows_SP: Floats, step: float) -> Regression | None:
     """Return the regression of the first column on the others; None where one is off by a step.
 
     Equal rows count once: they are rounded alike, so that many make no weight surer.
@@ -436,4 +436,4 @@ def _fitted(rows_SP: Floats, step: float) -> Fitted | None:
         return None
     inverse_KK = np.linalg.pinv(inputs_UK.T @ inputs_UK)
     errors_K = _SURE * step / np.sqrt(12) * np.sqrt(np.abs(np.diag(inverse_KK)))
-    return Fitted(rows_UP, weights_K / scale_K, errors_K / scale_K)
+    return Regression(rows_UP, weights_K / scale_K, errors_K / scale_K)

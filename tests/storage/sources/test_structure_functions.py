@@ -340,3 +340,13 @@ def test_a_constraint_that_is_incomplete_is_refused(said, problem):
     columns = tuple(said.pop("columns", "ab"))
     with pytest.raises(ValueError, match=problem):
         Constraint(columns=columns, **said)
+
+
+def test_what_is_not_looked_for_among_many_columns_is_said():
+    draw = np.random.default_rng(4)
+    numbers = {f"n{at}": draw.normal(size=60) for at in range(42)}
+    (said,) = [one for one in search(numbers, free=False).unsearched if "a level says" in one]
+    assert said == (
+        "rates that a level says were looked for among the first 40 of 42 columns of numbers, "
+        "logarithms and roots among 42"
+    )

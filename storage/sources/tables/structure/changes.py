@@ -40,7 +40,7 @@ def find_changes(
         skipped: columns that are not looked at, as other rules tell them.
         derived: columns that other rules make.
     """
-    names = [name for name in columns.quantities if name not in skipped][:MOST_COLUMNS]
+    names = columns.numbers(skipped, MOST_COLUMNS)
     if len(names) < 3:
         return ()
     ratios = Combinations.of_two(permutations(range(len(names)), 2), divides=True)

@@ -7,7 +7,7 @@ equal once rounded as the column is.
 N rows of the table, S of them in the sample.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
@@ -151,6 +151,10 @@ class TableColumns:
         names = [name for name in self.names if self.kinds[name] in NUMBERS]
         found = {name: read_quantity(self._table.column(name)) for name in names}
         return {name: one for name, one in found.items() if np.nanstd(one.values_N) > 0}
+
+    def numbers(self, skipped: Collection[str], most: int) -> list[str]:
+        """Return the names of so many columns of numbers, at most, that are not skipped."""
+        return [name for name in self.quantities if name not in skipped][:most]
 
     @cached_property
     def moments(self) -> Mapping[str, Floats]:

@@ -34,7 +34,7 @@ def find_extremes(columns: TableColumns, skipped: Collection[str]) -> tuple[Foun
         columns: of the table.
         skipped: columns that are not looked at, as other rules tell them.
     """
-    names = [name for name in columns.quantities if name not in skipped][:MOST_COLUMNS]
+    names = columns.numbers(skipped, MOST_COLUMNS)
     rows, found = columns.sample_S, list[FoundRule]()
     sampled = {name: columns.quantities[name].values_N[rows] for name in names}
     ways: tuple[tuple[Extreme, float], ...] = (("largest", 1.0), ("smallest", -1.0))

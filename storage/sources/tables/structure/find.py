@@ -11,7 +11,15 @@ import pyarrow as pa
 
 from storage.records.constraint import Constraint
 from storage.records.schema import Column
-from storage.sources.tables.structure import lookups, moments, pieces, product_pairs, products
+from storage.sources.tables.structure import (
+    functions,
+    level_rates,
+    lookups,
+    moments,
+    pieces,
+    product_pairs,
+    products,
+)
 from storage.sources.tables.structure.bands import find_bands
 from storage.sources.tables.structure.changes import find_changes
 from storage.sources.tables.structure.choose import Chosen, joined, told_by_lookups
@@ -212,6 +220,12 @@ def _unsearched(view: TableColumns) -> tuple[str, ...]:
             f"functions of how much more one column is than another were looked for among the "
             f"first {pieces.MOST_OF_TWO} of {numbers} columns of numbers, sums of two products "
             f"among {product_pairs.MOST_COLUMNS}"
+        )
+    if numbers > level_rates.MOST_COLUMNS:
+        found.append(
+            f"rates that a level says were looked for among the first {level_rates.MOST_COLUMNS} "
+            f"of {numbers} columns of numbers, logarithms and roots among "
+            f"{min(functions.MOST_COLUMNS, numbers)}"
         )
     if moments_ > moments.MOST_COLUMNS:
         found.append(

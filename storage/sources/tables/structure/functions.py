@@ -57,7 +57,7 @@ def find_functions(
         skipped: columns that are not looked at, as other rules tell them.
         derived: columns that other rules make.
     """
-    names = [name for name in columns.quantities if name not in skipped][:MOST_COLUMNS]
+    names = columns.numbers(skipped, MOST_COLUMNS)
     if len(names) < 2:
         return ()
     rows = columns.spread(_PROBES)

@@ -50,7 +50,7 @@ def find_level_rates(
         skipped: columns that are not looked at, as other rules tell them.
         derived: columns that other rules make.
     """
-    names = [name for name in columns.quantities if name not in skipped][:MOST_COLUMNS]
+    names = columns.numbers(skipped, MOST_COLUMNS)
     results = [n for n in names if n not in derived and _varies(columns.quantities[n])]
     pairs = [(one, other) for one in reversed(results) for other in names if one != other]
     levels = [name for name in columns.names if name not in skipped and _is_level(columns, name)]

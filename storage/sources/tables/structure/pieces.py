@@ -86,7 +86,7 @@ def find_pieces(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundR
         columns: of the table.
         skipped: columns that are not looked at, as other rules tell them.
     """
-    names = [name for name in columns.quantities if name not in skipped][:MOST_COLUMNS]
+    names = columns.numbers(skipped, MOST_COLUMNS)
     results = [name for name in names if _varies(columns, name)]
     found: dict[frozenset[str], FoundRule] = {}
     if len(names) < 2 or not results:

@@ -34,7 +34,7 @@ def find_product_sums(
         skipped: columns that are not looked at, as other rules tell them.
         derived: columns that other rules make.
     """
-    names = [name for name in columns.quantities if name not in skipped][:MOST_COLUMNS]
+    names = columns.numbers(skipped, MOST_COLUMNS)
     if len(names) < 4:
         return ()
     products = Combinations.of_two(combinations(range(len(names)), 2), divides=False)

@@ -186,7 +186,7 @@ def candidates(
         skipped: columns that are not looked at, as other rules tell them.
         left: which combinations give a result in all probed rows.
     """
-    names = [name for name in columns.quantities if name not in skipped][:MOST_COLUMNS]
+    names = columns.numbers(skipped, MOST_COLUMNS)
     if len(names) < 3:
         return
     rows = columns.sample_S

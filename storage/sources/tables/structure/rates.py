@@ -49,7 +49,7 @@ def find_rated(columns: TableColumns, skipped: Collection[str]) -> tuple[FoundRu
         columns: of the table.
         skipped: columns that are not looked at, as other rules tell them.
     """
-    names = [name for name in columns.quantities if name not in skipped][:MOST_COLUMNS]
+    names = columns.numbers(skipped, MOST_COLUMNS)
     rates = [rate for name in names for rate in _rates(name, columns.quantities[name])]
     rates = rates[:MOST_RATES]
     if len(names) < 3 or not rates:

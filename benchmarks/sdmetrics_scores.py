@@ -14,7 +14,11 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from gan.tables.evaluation.columns import EvaluationContext, as_numbers, some
+from gan.tables.evaluation.columns import (
+    EvaluationContext,
+    as_numbers,
+)
+from gan.tables.evaluation.rows import some
 
 ROWS = 2000
 """Most rows on each side; with more, its pairs take minutes."""

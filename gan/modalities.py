@@ -43,6 +43,8 @@ ROOM = 1.4
 """The fraction that is proposed gives so many times the fewest records, more or less, by hash."""
 MOST_OF_ALL = 0.45
 """No larger fraction is proposed."""
+LARGE, FEW = 1_000, 20
+"""From so many compared records on so few halves and resamples are enough."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +82,14 @@ class Options:
     """Columns by which a person may be known to others; empty: any may be."""
     groups: tuple[str, ...] = ()
     """Columns of a table whose values are groups that the report compares one by one."""
+
+    def halves_for(self, n: int) -> int:
+        """Return how many halves stand behind a ceiling of n records on each side."""
+        return self.halves if n < LARGE else min(self.halves, FEW)
+
+    def replicates_for(self, n: int) -> int:
+        """Return how many resamples stand behind an interval of n records on each side."""
+        return self.replicates if n < LARGE else min(self.replicates, FEW)
 
 
 class Reference(Protocol):

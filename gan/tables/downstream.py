@@ -31,8 +31,8 @@ from gan.tables.evaluation.columns import (
     is_null,
     judged_columns,
     levels_by_count,
-    some,
 )
+from gan.tables.evaluation.rows import some
 from gan.tables.evaluation.usefulness import MOST_CLASSES, Features, fit_features
 from gan.tables.figures.groups import members, named_values
 

@@ -4,8 +4,10 @@ Multiples are of what the preset takes. The ranges are wide enough to reach what
 and end before what hardly ever trains.
 """
 
+from collections.abc import Collection
+
 from gan.config import ResolvedConfig
-from gan.tuning.knobs import FactorKnob, Own, Value
+from gan.tuning.knobs import PRESET, FactorKnob, Knob, NameKnob, Own, SpanKnob, Value
 
 STEPPED = ("adversarial", "likelihood")
 """Objectives that are reached in steps, with a learning rate and batches."""
@@ -56,3 +58,21 @@ WIDTH = FactorKnob(setting="generator.width", low=1 / 2, high=2.0, step=16, own=
 WEIGHT_DECAY = FactorKnob(
     setting="generator.weight_decay", low=1 / 8, high=8.0, own=stepped("weight_decay")
 )
+
+
+def layered(presets: Collection[str]) -> tuple[Knob, ...]:
+    """Return the knobs of dense networks of some width and depth, whose weights may decay.
+
+    Args:
+        presets: names that the modality's table has at run time.
+    """
+    return (
+        NameKnob(setting=PRESET, names=presets, own=lambda config: config.preset),
+        WIDTH,
+        SpanKnob(setting="generator.depth", low=1, high=4, own=of_network("depth")),
+        SpanKnob(setting="generator.dropout", low=0.0, high=0.4, own=of_network("dropout")),
+        WEIGHT_DECAY,
+        GAMMA,
+        LEARNING_RATE,
+        BATCH_SIZE,
+    )

@@ -40,10 +40,6 @@ from storage.records.schema import ClassCounts
 
 Array = np.ndarray[Any, Any]
 
-LARGE = 1000
-"""From this n on, fewer halves and resamples are drawn."""
-FEW = 20
-
 
 class PerceptualReference:
     """Everything about the real records that evaluating a candidate needs.
@@ -65,7 +61,7 @@ class PerceptualReference:
         nets = fit_extractors(
             train.values, classes_N, derive(seed, "judging-features"), cache=options.cache
         )
-        halves = options.halves if n < LARGE else min(options.halves, FEW)
+        halves = options.halves_for(n)
         self.nets = NetsReference(nets, train, (holdout, validation), halves, seed)
         self.facts = RealFacts(self.codec, splits, train, overlap_expected=options.overlap_expected)
         unseen = np.concatenate([holdout.values, validation.values])
@@ -81,7 +77,7 @@ class PerceptualReference:
                 by_chance=options.sides_by_chance,
             )
         self.sets = candidate_sets(options, n)
-        self.replicates = options.replicates if n < LARGE else min(options.replicates, FEW)
+        self.replicates = options.replicates_for(n)
         self.repeats = ImageRepeats(
             (holdout.values, validation.values),
             0.0 if self.pixels is None else self.pixels.limit,

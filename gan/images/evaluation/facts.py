@@ -6,13 +6,13 @@ have the type and shape of the training records never get here: encoding them ra
 Shapes: N images.
 """
 
-import math
 from collections import Counter
 from typing import Any
 
 import numpy as np
 
 from gan.codecs import Codec, Encoded
+from gan.evaluation.classes import missing_classes
 from gan.evaluation.exact_copies import Chance, exact_copies, find_chance
 from gan.metrics.copies import record_digests, repeated
 from gan.metrics.equality import count_equals
@@ -21,9 +21,6 @@ from gan.report import Ceiling, Fact, Measured, Metric
 
 Array = np.ndarray[Any, Any]
 
-EXPECTED_OF_A_CLASS = math.log(1000)
-"""A class is missing when it has no record although so many were expected: by chance that happens
-once in a thousand."""
 SPREAD_ROWS = 50_000
 """Most training records whose spread is measured."""
 
@@ -107,20 +104,10 @@ def _finite(candidate: Encoded) -> Fact:
 
 
 def _classes(candidate: Encoded, codec: Codec, facts: RealFacts) -> Fact:
-    counts = Counter(candidate.labels_N.tolist())
-    rows = len(candidate.values)
-    missing = [
-        str(codec.classes[index])
-        for index, share in sorted(facts.class_share.items())
-        if codec.classes and counts[index] == 0 and share * rows >= EXPECTED_OF_A_CLASS
-    ]
-    found = f"missing {'class' if len(missing) == 1 else 'classes'} {', '.join(missing)}"
-    return Fact(
-        name="classes",
-        holds=not missing,
-        value=float(len(missing)),
-        text=f"{found}: no record among {rows:,}" if missing else "no class is missing",
-    )
+    counts, classes = Counter(candidate.labels_N.tolist()), tuple(enumerate(codec.classes))
+    shares = {value: facts.class_share.get(index, 0.0) for index, value in classes}
+    found = {value: counts[index] for index, value in classes}
+    return missing_classes(shares, found, len(candidate.values), "record")
 
 
 def _exact_copies(candidate: Encoded, facts: RealFacts) -> Fact:

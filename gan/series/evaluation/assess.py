@@ -36,7 +36,7 @@ from gan.series.evaluation.context import (
 from gan.series.evaluation.facts import check_lists
 from gan.series.evaluation.features import KernelSpace
 from gan.series.evaluation.statistics import Statistics
-from gan.tables.evaluation.columns import some
+from gan.tables.evaluation.rows import some
 
 Array = np.ndarray[Any, Any]
 

@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from gan.errors import DataError
 from gan.modalities import MIN_ROWS, Options, Splits, comparable_rows
-from gan.randomness import numpy_stream
 from gan.series.columns.fit import require_series
 from gan.series.evaluation.calendar import Calendar, fit_calendar
 from gan.series.evaluation.signals import (
@@ -24,7 +23,8 @@ from gan.series.evaluation.signals import (
     fit_signals,
     gaps_of,
 )
-from gan.tables.evaluation.columns import DERIVED, LEVELS, JudgedColumn, is_class, some
+from gan.tables.evaluation.columns import DERIVED, LEVELS, JudgedColumn, is_class
+from gan.tables.evaluation.rows import RowContext, some
 from storage.records.series import SeriesMetadata, lengths_of, steps_of
 
 Array = np.ndarray[Any, Any]
@@ -34,8 +34,6 @@ TRAIN_ENTITIES = 5000
 MOST_CELLS = 4_000_000
 """About so many values are compared on each side, from `FEWEST` entities on."""
 FEWEST = 100
-LARGE, FEW = 1000, 20
-"""From so many entities on, fewer halves and resamples are drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,38 +137,19 @@ class Side:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SeriesContext:
-    """The real entities and settings that all measurements share."""
+class SeriesContext(RowContext):
+    """The real entities and settings that all measurements of series share."""
 
-    splits: Splits
     metadata: SeriesMetadata
     judged: JudgedSeries
     signals: SignalMap
     calendar: Calendar
-    options: Options
-    n: int
-    """Entities on each side of a comparison."""
     train: Side
     """At most `TRAIN_ENTITIES` of it."""
     holdout: Side
     """n of it."""
     validation: Side
     """n of it."""
-
-    @property
-    def halves(self) -> int:
-        """Random halves of validation and holdout behind every ceiling."""
-        return self.options.halves if self.n < LARGE else min(self.options.halves, FEW)
-
-    @property
-    def replicates(self) -> int:
-        """Resamples behind every interval and every paired comparison."""
-        return self.options.replicates if self.n < LARGE else min(self.options.replicates, FEW)
-
-    @property
-    def seed(self) -> int:
-        """Root of all randoms of the evaluation."""
-        return self.options.seed
 
     @property
     def variables(self) -> tuple[SignalVariable, ...]:
@@ -180,12 +159,6 @@ class SeriesContext:
     def side(self, records: pa.Table) -> Side:
         """Return records with their signals."""
         return Side(records=records, observed=self.signals.of(records), metadata=self.metadata)
-
-    def sets(self, entities: int) -> tuple[Array, ...]:
-        """Cut so many fakes, shuffled, into sets of n, at most as many as the options say."""
-        order = numpy_stream(self.seed, "candidate-sets").permutation(entities)
-        count = max(1, min(self.options.sets, entities // self.n))
-        return tuple(order[start * self.n : (start + 1) * self.n] for start in range(count))
 
 
 def build_series_context(splits: Splits, options: Options) -> SeriesContext:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from gan.metrics.auc import delong
 from gan.modalities import Likelihood, Options, Splits, check_candidate
-from gan.report import AS_MADE, Evaluation, Measured, Metric
+from gan.report import AS_MADE, Evaluation
 from gan.series.evaluation.c2st import TwoSampleTests
 from gan.series.evaluation.closeness import KernelCloseness, SeriesCopies
 from gan.series.evaluation.context import SeriesContext, build_series_context, conform_series
@@ -17,12 +16,11 @@ from gan.series.evaluation.features import KernelSpace
 from gan.series.evaluation.identity import EntityIdentity, EntityRepeats
 from gan.series.evaluation.paper_scores import PaperScores
 from gan.series.evaluation.usefulness import ForecastLoss, entities_to_learn
-from gan.tables.evaluation.columns import some
-from storage.records.schema import Label
+from gan.tables.evaluation.rows import RowReference, membership
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SeriesReference:
+class SeriesReference(RowReference):
     """Everything about the real entities that evaluating a candidate needs."""
 
     context: SeriesContext
@@ -35,27 +33,6 @@ class SeriesReference:
     papers: PaperScores
     facts: SeriesFacts
     repeats: EntityRepeats
-
-    @property
-    def options(self) -> Options:
-        """How the evaluation is carried out."""
-        return self.context.options
-
-    @property
-    def splits(self) -> Splits:
-        """The real entities."""
-        return self.context.splits
-
-    @property
-    def n(self) -> int:
-        """Entities on each side of a comparison."""
-        return self.context.n
-
-    @property
-    def holdout_rows(self) -> int:
-        """All entities of the holdout."""
-        rows: int = self.context.splits.holdout.num_rows
-        return rows
 
     @property
     def wanted(self) -> int:
@@ -135,7 +112,7 @@ def evaluate_series(
         *reference.papers.measure(side),
         reference.repeats.measure(records, sets),
     ]
-    attack = membership(context, log_likelihood)
+    attack = membership(context, context.holdout.records, log_likelihood)
     if attack is not None:
         measured.append(attack)
     return Evaluation(
@@ -145,53 +122,9 @@ def evaluate_series(
         n=reference.n,
         holdout_rows=reference.holdout_rows,
         candidate_rows=records.num_rows,
-        candidate_class_counts=_class_counts(records, reference),
+        candidate_class_counts=reference.facts.classes.counts(records),
         seed=reference.options.seed,
         made=AS_MADE,
         notes=reference.notes,
         seconds=time.perf_counter() - started,
     )
-
-
-def membership(context: SeriesContext, log_likelihood: Likelihood | None) -> Measured | None:
-    """Return how well the generator's likelihood tells training entities from unseen ones.
-
-    The loss attack of Yeom et al. 2018 (arXiv:1709.01604, section 3.2) at every threshold: the area
-    under its ROC curve. None for a generator that has no likelihood.
-    """
-    if log_likelihood is None:
-        return None
-    train = some(context.splits.train, context.n, context.seed, "membership")
-    inside, outside = log_likelihood(train), log_likelihood(context.holdout.records)
-    if inside is None or outside is None:
-        return None
-    found = delong(inside, outside)
-    metric = Metric(
-        name="membership",
-        scope="all",
-        value=found.value,
-        low=found.low,
-        high=found.high,
-        n=len(outside),
-        direction="lower",
-    )
-    return Measured(metric=metric)
-
-
-def _class_counts(records: pa.Table, reference: SeriesReference) -> tuple[tuple[Label, int], ...]:
-    """Return entities per class, sorted; empty where the label is no class.
-
-    Only classes that enough entities of train have may be named.
-    """
-    label = reference.splits.label
-    levels = reference.facts.entity_validity.levels.get(label or "")
-    if label is None or levels is None:
-        return ()
-    counted = {item["values"]: item["counts"] for item in records[label].value_counts().to_pylist()}
-    least = reference.context.metadata.min_group
-    named = [
-        value
-        for value, count in zip(levels.values.to_pylist(), levels.counts, strict=True)
-        if count >= least
-    ]
-    return tuple((value, counted.get(value, 0)) for value in sorted(named))

@@ -24,7 +24,7 @@ from gan.series.evaluation.calendar import DAY_US, StepMoments, moments_of, mont
 from gan.series.evaluation.context import SeriesContext
 from gan.series.evaluation.identity import EntityIdentity
 from gan.tables.evaluation.columns import EvaluationContext, JudgedColumn
-from gan.tables.evaluation.facts import Validity, missing_classes
+from gan.tables.evaluation.facts import Validity, named_classes
 from storage.records.schema import Column
 from storage.records.series import SeriesMetadata, lengths_of, steps_of
 from storage.records.table_metadata import TableMetadata
@@ -111,6 +111,7 @@ class SeriesFacts:
             context.judged.statics,
             [_entities_of(part, metadata) for part in _parts(splits)],
         )
+        self.classes = named_classes(self.entity_validity, context, metadata.min_group)
         self.step_validity = _validity(
             context,
             (metadata.time, *metadata.variables),
@@ -121,13 +122,12 @@ class SeriesFacts:
 
     def find(self, candidate: pa.Table) -> tuple[Fact, ...]:
         """Return every hard fact about a candidate and the splits it is measured on."""
-        found = (
+        return (
             self._valid(candidate),
-            self._classes(candidate),
+            *self.classes.judge(candidate, "entity"),
             self._exact_copies(candidate),
             self._overlap(),
         )
-        return tuple(fact for fact in found if fact is not None)
 
     def _unseen(self, records: pa.Table) -> dict[str, Array]:
         """Return, for what train has not, in which entities."""
@@ -164,15 +164,6 @@ class SeriesFacts:
                 f"holdout {self.holdout_invalid / holdout:.2%}): {_most_frequent(found)}"
             )
         return Fact(name="validity", holds=holds, value=share, text=text)
-
-    def _classes(self, candidate: pa.Table) -> Fact | None:
-        """Judge the classes that enough entities of train have to be named."""
-        label = self.context.splits.label
-        known = self.entity_validity.levels.get(label or "")
-        if known is None:
-            return None
-        least, train_rows = self.context.metadata.min_group, self.context.splits.train.num_rows
-        return missing_classes(known, candidate[label], train_rows, least, "entity")
 
     def _exact_copies(self, candidate: pa.Table) -> Fact:
         identity, splits = self.identity, self.context.splits

@@ -22,7 +22,7 @@ from gan.randomness import numpy_stream
 from gan.report import Measured
 from gan.series.evaluation.context import JudgedSeries, SeriesContext
 from gan.tables.evaluation.closeness import RowIdentity
-from gan.tables.evaluation.columns import some
+from gan.tables.evaluation.rows import some
 from gan.tables.row_hashes import value_hashes
 from storage.records.series import SeriesMetadata, lengths_of, steps_of
 

@@ -24,7 +24,7 @@ from gan.series.evaluation.forecasting import (
     entity_means,
     learn_forecast,
 )
-from gan.tables.evaluation.columns import some
+from gan.tables.evaluation.rows import some
 from gan.tables.evaluation.usefulness import Features, fit_features
 
 Array = np.ndarray[Any, Any]

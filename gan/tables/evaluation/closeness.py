@@ -37,7 +37,6 @@ from gan.metrics.distances import (
 from gan.metrics.intervals import Z_95, normal_draws, random_half
 from gan.metrics.neighbours import nearest, nearest_distances
 from gan.metrics.trees import out_of_fold_scores
-from gan.modalities import Likelihood
 from gan.randomness import numpy_stream
 from gan.report import Measured, Metric
 from gan.tables.columns.values import plain
@@ -48,8 +47,8 @@ from gan.tables.evaluation.columns import (
     as_numbers,
     is_null,
     levels_by_count,
-    some,
 )
+from gan.tables.evaluation.rows import some
 from gan.tables.evaluation.usefulness import Features
 
 Array = np.ndarray[Any, Any]
@@ -339,27 +338,3 @@ class Attacks:
             fakes_N = random_half(n, numpy_stream(context.seed, "candidate-half", r))
             replicates.append(auc(scores.fakes_M[fakes_N], scores.reals_N[reals_N]))
         yield Measured(metric=metric, reals=real.draws, replicates=tuple(replicates))
-
-    def membership(self, log_likelihood: Likelihood | None) -> Measured | None:
-        """Return how well the generator's likelihood tells training rows from unseen ones.
-
-        The loss attack of Yeom et al. 2018 (arXiv:1709.01604, section 3.2) at every threshold:
-        the area under its ROC curve. None for a generator that has no likelihood.
-        """
-        if log_likelihood is None:
-            return None
-        train = some(self.context.splits.train, self.context.n, self.context.seed, "membership")
-        inside, outside = log_likelihood(train), log_likelihood(self.context.holdout)
-        if inside is None or outside is None:
-            return None
-        found = delong(inside, outside)
-        metric = Metric(
-            name="membership",
-            scope="all",
-            value=found.value,
-            low=found.low,
-            high=found.high,
-            n=len(outside),
-            direction="lower",
-        )
-        return Measured(metric=metric)

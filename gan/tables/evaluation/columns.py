@@ -6,7 +6,7 @@ Shapes: N rows.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 
 from gan.errors import ConfigError, DataError
 from gan.modalities import Options, Splits, comparable_rows
-from gan.randomness import numpy_stream
 from gan.tables.columns.values import STORED, plain, require_metadata
+from gan.tables.evaluation.rows import RowContext, some
 from storage.records.table_metadata import TableMetadata
 
 Array = np.ndarray[Any, Any]
@@ -25,9 +25,6 @@ DERIVED = frozenset({"constant", "key", "text"})
 LEVELS = frozenset({"category", "boolean"})
 MOST_CLASSES = 50
 """An integer label with at most so many values is a class, else a number."""
-LARGE = 1000
-"""From this n on, fewer halves and resamples are drawn."""
-FEW = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +94,16 @@ def is_null(column: Any) -> Array:
     return mask
 
 
-def levels_by_count(column: Any) -> tuple[Any, Array]:
+class KnownLevels(NamedTuple):
+    """The levels of a column in train, the commonest first."""
+
+    values: Any
+    """Arrow array."""
+    counts: Array
+    """Rows of each."""
+
+
+def levels_by_count(column: Any) -> KnownLevels:
     """Return the distinct values, the commonest first, and how many rows have each.
 
     Equally common ones come in the order of their values: the order of the rows does not matter.
@@ -107,7 +113,7 @@ def levels_by_count(column: Any) -> tuple[Any, Array]:
     levels, counts = counted.field("values"), counted.field("counts").to_numpy()
     by_value = pc.sort_indices(levels).to_numpy()
     order = by_value[np.argsort(-counts[by_value], kind="stable")]
-    return levels.take(pa.array(order)), counts[order]
+    return KnownLevels(levels.take(pa.array(order)), counts[order])
 
 
 def conform(records: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -138,44 +144,19 @@ def conform(records: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class EvaluationContext:
-    """The real rows and settings that all measurements share."""
+class EvaluationContext(RowContext):
+    """The real rows and settings that all measurements of a table share."""
 
-    splits: Splits
     metadata: TableMetadata
     columns: tuple[JudgedColumn, ...]
-    options: Options
-    n: int
-    """Rows on each side of a comparison."""
     holdout: pa.Table
     """n rows of it."""
     validation: pa.Table
     """n rows of it."""
 
-    @property
-    def halves(self) -> int:
-        """Random halves of validation and holdout behind every ceiling."""
-        return self.options.halves if self.n < LARGE else min(self.options.halves, FEW)
-
-    @property
-    def replicates(self) -> int:
-        """Resamples behind every interval and every paired comparison."""
-        return self.options.replicates if self.n < LARGE else min(self.options.replicates, FEW)
-
-    @property
-    def seed(self) -> int:
-        """Root of all randoms of the evaluation."""
-        return self.options.seed
-
     def column(self, name: str) -> JudgedColumn | None:
         """Return the judged column of that name, None where it is not judged."""
         return next((column for column in self.columns if column.name == name), None)
-
-    def sets(self, rows: int) -> tuple[Array, ...]:
-        """Cut so many fakes, shuffled, into sets of n, at most as many as the options say."""
-        order = numpy_stream(self.seed, "candidate-sets").permutation(rows)
-        count = max(1, min(self.options.sets, rows // self.n))
-        return tuple(order[start * self.n : (start + 1) * self.n] for start in range(count))
 
 
 def build_context(splits: Splits, options: Options) -> EvaluationContext:
@@ -203,11 +184,3 @@ def build_context(splits: Splits, options: Options) -> EvaluationContext:
         holdout=some(splits.holdout, n, options.seed, "holdout"),
         validation=some(splits.validation, n, options.seed, "validation"),
     )
-
-
-def some(records: pa.Table, rows: int, seed: int, purpose: str) -> pa.Table:
-    """Return so many rows, drawn at random where there are more, in their order."""
-    if records.num_rows <= rows:
-        return records
-    chosen = numpy_stream(seed, f"subset-{purpose}").permutation(records.num_rows)[:rows]
-    return records.take(pa.array(np.sort(chosen)))

@@ -22,16 +22,16 @@ from gan.tables.evaluation.exposure import Exposure
 from gan.tables.evaluation.facts import HardFacts, NullRates
 from gan.tables.evaluation.global_utility import GlobalUtility
 from gan.tables.evaluation.row_repeats import RowRepeats
+from gan.tables.evaluation.rows import RowReference, membership
 from gan.tables.evaluation.usefulness import (
     Usefulness,
     fit_features,
     rows_to_learn,
 )
-from storage.records.schema import Label
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class TableReference:
+class TableReference(RowReference):
     """Everything about the real rows that evaluating a candidate needs."""
 
     context: EvaluationContext
@@ -44,27 +44,6 @@ class TableReference:
     facts: HardFacts
     nulls: NullRates
     repeats: RowRepeats
-
-    @property
-    def options(self) -> Options:
-        """How the evaluation is carried out."""
-        return self.context.options
-
-    @property
-    def splits(self) -> Splits:
-        """The real rows."""
-        return self.context.splits
-
-    @property
-    def n(self) -> int:
-        """Rows on each side of a comparison."""
-        return self.context.n
-
-    @property
-    def holdout_rows(self) -> int:
-        """All rows of the holdout."""
-        rows: int = self.context.splits.holdout.num_rows
-        return rows
 
     @property
     def wanted(self) -> int:
@@ -143,7 +122,7 @@ def evaluate_table(
         *_changed(records),
     ]
     notes = [*reference.notes]
-    attack = reference.attacks.membership(log_likelihood)
+    attack = membership(reference.context, reference.context.holdout, log_likelihood)
     if attack is not None:
         measured.append(attack)
         if attack.metric.value > NOTABLE_MEMBERSHIP:
@@ -158,31 +137,12 @@ def evaluate_table(
         n=reference.n,
         holdout_rows=reference.holdout_rows,
         candidate_rows=records.num_rows,
-        candidate_class_counts=_class_counts(records, reference),
+        candidate_class_counts=reference.facts.classes.counts(records),
         seed=reference.options.seed,
         made=AS_MADE,
         notes=tuple(notes),
         seconds=time.perf_counter() - started,
     )
-
-
-def _class_counts(records: pa.Table, reference: TableReference) -> tuple[tuple[Label, int], ...]:
-    """Return rows per class, sorted; empty where the label is no class.
-
-    Only classes that enough rows of train have may be named.
-    """
-    label = reference.splits.label
-    levels = reference.facts.validity.levels.get(label or "")
-    if label is None or levels is None:
-        return ()
-    counted = {item["values"]: item["counts"] for item in records[label].value_counts().to_pylist()}
-    least = reference.context.metadata.min_group
-    named = [
-        value
-        for value, count in zip(levels.values.to_pylist(), levels.counts, strict=True)
-        if count >= least
-    ]
-    return tuple((value, counted.get(value, 0)) for value in sorted(named))
 
 
 def _changed(records: pa.Table) -> Iterator[Measured]:

@@ -35,8 +35,8 @@ from gan.tables.evaluation.columns import (
     as_numbers,
     is_null,
     levels_by_count,
-    some,
 )
+from gan.tables.evaluation.rows import some
 
 Array = np.ndarray[Any, Any]
 

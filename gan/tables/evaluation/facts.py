@@ -8,10 +8,9 @@ ones (`gan.evaluation.exact_copies`).
 Shapes: N rows, D columns with nulls, B draws.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +26,7 @@ from gan.report import Fact, Measured, Metric
 from gan.tables.columns.rules import describe
 from gan.tables.columns.values import plain
 from gan.tables.constraints import violations
+from gan.tables.evaluation.classes import NamedClasses
 from gan.tables.evaluation.closeness import RowIdentity
 from gan.tables.evaluation.columns import (
     EvaluationContext,
@@ -35,6 +35,7 @@ from gan.tables.evaluation.columns import (
     is_null,
     levels_by_count,
 )
+from gan.tables.evaluation.rows import RowContext
 from gan.tables.keys import form_pattern
 from storage.records.constraint import Constraint
 from storage.records.schema import Column
@@ -46,9 +47,6 @@ LEVEL = 0.01
 """Probability that any interval of the shares of nulls misses its difference."""
 MOST_BROKEN = 3
 """As many broken constraints are named."""
-EXPECTED_OF_A_CLASS = math.log(1000)
-"""A class is missing when it has no row although so many were expected: by chance that happens
-once in a thousand."""
 
 
 class NullRates:
@@ -98,14 +96,6 @@ class NullRates:
         yield Measured(metric=metric, reals=real.draws)
 
 
-class KnownLevels(NamedTuple):
-    """The levels of a column in train."""
-
-    values: Any
-    """Arrow array."""
-    counts: Array
-
-
 class Validity:
     """Whether values are such as the columns of the real table have.
 
@@ -135,7 +125,7 @@ class Validity:
         )
         """Columns without a null in any real row."""
         self.levels = {
-            each.name: KnownLevels(*levels_by_count(splits.train[each.name]))
+            each.name: levels_by_count(splits.train[each.name])
             for each in judged
             if each.form == "levels"
         }
@@ -213,6 +203,7 @@ class HardFacts:
         )
         seen, choosing = frozenset(train), frozenset(validation)
         self.validity, self.train_digests = Validity(context), seen
+        self.classes = named_classes(self.validity, context, context.metadata.min_group)
         self.unseen_digests = choosing | frozenset(holdout)
         self.repeats = repeated(train)
         """Rows of train that another one equals."""
@@ -225,14 +216,13 @@ class HardFacts:
 
     def find(self, candidate: pa.Table) -> tuple[Fact, ...]:
         """Return every hard fact about a candidate and the splits it is measured on."""
-        found = (
+        return (
             self._validity(candidate),
-            self._constraints(candidate),
-            self._classes(candidate),
+            *self._constraints(candidate),
+            *self.classes.judge(candidate, "row"),
             self._exact_copies(candidate),
             self._overlap(),
         )
-        return tuple(fact for fact in found if fact is not None)
 
     def _validity(self, candidate: pa.Table) -> Fact:
         rows, holdout_rows = candidate.num_rows, self.context.splits.holdout.num_rows
@@ -249,10 +239,10 @@ class HardFacts:
             text += f" (of the holdout {self.holdout_invalid / holdout_rows:.2%}): {worst}"
         return Fact(name="validity", holds=holds, value=share, text=text)
 
-    def _constraints(self, candidate: pa.Table) -> Fact | None:
+    def _constraints(self, candidate: pa.Table) -> Iterator[Fact]:
         constraints = self.context.metadata.constraints
         if not constraints:
-            return None
+            return
         splits, rows = self.context.splits, candidate.num_rows
         broken = violations(candidate, constraints, splits.train)
         named = len(self.context.metadata.named_constraints)
@@ -287,7 +277,7 @@ class HardFacts:
             text = (
                 f"combinations that train does not have are as rare as in the holdout ({share:.2%})"
             )
-        return Fact(name="constraints", holds=not failing, value=share, text=text)
+        yield Fact(name="constraints", holds=not failing, value=share, text=text)
 
     def _breaks(self, constraint: Constraint, count: int, rows: int) -> bool:
         """Return whether a constraint fails; new combinations may be as frequent as real ones."""
@@ -296,16 +286,6 @@ class HardFacts:
         splits = self.context.splits
         (own,) = violations(splits.holdout, [constraint], splits.train)
         return more_often(count, rows, int(own.sum()), splits.holdout.num_rows)
-
-    def _classes(self, candidate: pa.Table) -> Fact | None:
-        """Judge the classes that enough rows of train have to be named."""
-        known = self.validity.levels.get(self.context.splits.label or "")
-        if known is None:
-            return None
-        least, train_rows = self.context.metadata.min_group, self.context.splits.train.num_rows
-        return missing_classes(
-            known, candidate[self.context.splits.label], train_rows, least, "row"
-        )
 
     def _exact_copies(self, candidate: pa.Table) -> Fact:
         identity, splits = self.identity, self.context.splits
@@ -339,33 +319,11 @@ class HardFacts:
         )
 
 
-def missing_classes(
-    known: KnownLevels, column: Any, train_rows: int, min_group: int, record: str
-) -> Fact:
-    """Judge whether a candidate has every class that chance alone would not keep from it.
-
-    Args:
-        known: the classes of train.
-        column: the candidate's labels.
-        train_rows: records that the classes were counted in.
-        min_group: a class that fewer records of train have is not named.
-        record: what a person calls a record.
-    """
-    rows, present = len(column), set(column.unique().to_pylist())
-    missing = [
-        str(value)
-        for value, count in zip(known.values.to_pylist(), known.counts, strict=True)
-        if value not in present
-        and count >= min_group
-        and count / train_rows * rows >= EXPECTED_OF_A_CLASS
-    ]
-    found = f"missing {'class' if len(missing) == 1 else 'classes'} {', '.join(missing)}"
-    return Fact(
-        name="classes",
-        holds=not missing,
-        value=float(len(missing)),
-        text=f"{found}: no {record} among {rows:,}" if missing else "no class is missing",
-    )
+def named_classes(validity: Validity, context: RowContext, least: int) -> NamedClasses:
+    """Return the classes of the label, which is one of the columns whose levels are known."""
+    label = context.splits.label
+    known = validity.levels.get(label or "")
+    return NamedClasses(label, known, context.splits.train.num_rows, least)
 
 
 def _any_of(found: Mapping[str, Array], rows: int) -> Array:

@@ -36,9 +36,9 @@ from gan.tables.evaluation.columns import (
     as_numbers,
     is_null,
     levels_by_count,
-    some,
 )
 from gan.tables.evaluation.errors import Codes
+from gan.tables.evaluation.rows import some
 from storage.records.modalities import MODALITIES
 
 Array = np.ndarray[Any, Any]

@@ -196,6 +196,9 @@ def test_a_suspended_run_is_approved_in_the_form(up, page, small_recipe, picture
     field(page, "Reason", within=form).locator("input, textarea").fill("the shift is known")
     page.screenshot(path=pictures / "question.png")
     form.get_by_role("button", name=re.compile("^(Submit|Resume)$")).click()
+    page.wait_for_timeout(1_000)
+    page.screenshot(path=pictures / "answered.png")  # where the page would say that it failed
+    form.wait_for(state="hidden")
     last = up.ended(run)
     assert last["state_type"] == "COMPLETED", last["state"]["message"]
     page.get_by_text("Completed", exact=True).first.wait_for()

@@ -198,7 +198,8 @@ class Pixelwise(Initialisable):
         """Return images of which half are shifted by a few pixels; borders are repeated."""
         N, most = len(images_NCHW), self.reach
         chosen_N = torch.rand(N, generator=stream) < SHIFTED
-        down_N, right_N = torch.randint(-most, most + 1, (2, N), generator=stream) * chosen_N
+        down_N = torch.randint(-most, most + 1, (N,), generator=stream) * chosen_N
+        right_N = torch.randint(-most, most + 1, (N,), generator=stream) * chosen_N
         return moved(images_NCHW, down_N, right_N, torch.zeros_like(chosen_N))
 
     def _look(

@@ -8,7 +8,6 @@ text and whole numbers of at most 20 values are given to it as discrete, as its 
 
 import argparse
 import json
-import resource
 import sys
 import warnings
 from pathlib import Path
@@ -17,6 +16,8 @@ from time import process_time
 import numpy as np
 import pandas as pd
 import torch
+
+from benchmarks.timing import peak_mib
 
 MOST_LEVELS = 20
 """Whole numbers with at most so many values count as discrete."""
@@ -80,7 +81,7 @@ def run(train: Path, synthetic_path: Path, *, epochs: int, rows: int) -> dict[st
         "training_cpu_s": round(trained_s - started_s, 2),
         "sampling_cpu_s": round(sampled_s - trained_s, 3),
         "sampled_rows_per_cpu_s": round(rows / (sampled_s - trained_s)),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_memory_mb": peak_mib(),
     }
 
 

@@ -23,6 +23,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from PIL import Image
 
+from benchmarks.timing import peak_mib
 from storage.sources.config import SourceConfig
 from storage.sources.prepare import prepare
 
@@ -88,7 +89,7 @@ def write(kind: str, size: int, path: Path) -> None:
 
 def _prepare(path: str, most: int, label: str) -> dict[str, object]:
     config = SourceConfig(uri=path, label=label, max_rows=most)
-    before = _peak_mib()
+    before = peak_mib()
     started_s, started_cpu_s = perf_counter(), process_time()
     with tempfile.TemporaryDirectory(dir=Path(path).parent) as folder:
         prepared = prepare(config, folder=Path(folder), min_group=10)
@@ -98,14 +99,8 @@ def _prepare(path: str, most: int, label: str) -> dict[str, object]:
         "cpu_s": round(process_time() - started_cpu_s, 1),
         "wall_s": round(perf_counter() - started_s, 1),
         "imports_mib": before,
-        "peak_mib": _peak_mib(),
+        "peak_mib": peak_mib(),
     }
-
-
-def _peak_mib() -> int:
-    """Return the most memory that this process has had; `getrusage` counts its parent's too."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) >> 10
 
 
 def measure(kind: str, size: int, folder: Path, most: int | None = None) -> dict[str, object]:

@@ -8,7 +8,6 @@ every step, the pair error on validation rows at every tick, peak memory.
 
 import argparse
 import json
-import resource
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
+from benchmarks.timing import peak_mib
 from flows.recipe import Recipe
 from flows.train import fit_and_resolve
 from gan.config import ResolvedConfig
@@ -142,7 +142,7 @@ def run(recipe: Recipe, rows: int) -> dict[str, object]:
             "samples_seen": result.samples_seen,
             "best_samples_seen": result.best_samples_seen,
             "curve": clock.curve,
-            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+            "peak_memory_mb": peak_mib(),
         }
 
 

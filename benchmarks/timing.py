@@ -80,3 +80,9 @@ def machine() -> str:
     )
     version = platform.python_version()
     return f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {version}"
+
+
+def peak_mib() -> int:
+    """Return the most memory that this process has had; `getrusage` counts its parent's too."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) >> 10

@@ -8,7 +8,8 @@ import pytest
 pytestmark = pytest.mark.full
 
 PROGRAM = """
-import json, resource
+import json
+from pathlib import Path
 import numpy as np, pyarrow as pa, torch
 from gan.tables.codec import TableCodec
 
@@ -31,7 +32,7 @@ values = codec.to_values(codes)
 found = codec.decode(values, encoded.labels_N)
 assert found.num_rows == rows and len(codec.columns) == 32
 assert found["level"].equals(table["level"])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)
+print(int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 2**10)
 """
 
 

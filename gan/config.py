@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-ALGORITHM_VERSION = 11
+ALGORITHM_VERSION = 12
 """Raised when the same input gives other weights or samples; tests/gan/test_golden.py says when."""
 
 

@@ -45,6 +45,8 @@ class Preset:
     """Share of the budget after which no weights decay and no units are dropped."""
     gamma: float | None = None
     """None: there is no discriminator whose gradients could be punished."""
+    gamma_factor: float = 1.0
+    """Of a zero-centred penalty that a recipe puts in the place of the preset's."""
     gamma_fall: float = 0.1
     """Gamma ends at this share of its start (annealed as in R3GAN, Huang et al. 2024)."""
     penalty_interval: int = 1

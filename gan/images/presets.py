@@ -35,6 +35,19 @@ WIDEST_PIXELS = 48 * 48
 """Images up to this size get the widest `resnet` on CUDA."""
 
 
+SMALL_PICTURE = 1_024
+"""Values of an image up to which gamma is a preset's own."""
+
+
+def gamma_factor(codec: ImageCodec) -> float:
+    """Return how much larger gamma is for images of more values: as many times as they are more.
+
+    R1 and R2 are sums over the values, and edges and grain tell large images ever more easily (in
+    proportion to the area as in StyleGAN2-ADA, Karras et al. 2020, its configuration `auto`).
+    """
+    return max(1.0, _values(codec) / SMALL_PICTURE)
+
+
 def mlp(codec: ImageCodec, device: str, train_rows: int) -> Preset:
     """Return dense networks: 256 units up to 16 x 16 grey, 512 above.
 
@@ -55,7 +68,7 @@ def mlp(codec: ImageCodec, device: str, train_rows: int) -> Preset:
         latent=64 if deep else 32,
         batch_size=256 if small else 128,
         learning_rate=1e-3,
-        gamma=1.0,
+        gamma=gamma_factor(codec),
         augment=("translate",),
         latent_spread=1.1,
         sampling_batch=256,
@@ -137,11 +150,6 @@ REFINED_ROWS = 40
 """Images behind one Gaussian where a network refines its draws: what it sharpens is nobody's."""
 
 
-MIXTURE_GAN_GAMMA, SMALL_PICTURE = 0.1, 1_024
-"""Gamma of images of at most so many values; of larger ones in proportion, because the penalty is
-a sum over them and edges and grain tell them ever more easily."""
-
-
 REFINING_SAMPLES, DRAWING_SAMPLES = 200_000, 300_000
 """What refining takes when no budget is named: the mixture is there at once, and half of it meets
 the gate's measures; longer trainings sharpen, and of few images they begin to copy. Steps that draw
@@ -171,7 +179,7 @@ def mixture_gan(codec: ImageCodec, device: str, train_rows: int) -> Preset:
         ),
         batch_size=64,
         learning_rate=1e-3,
-        gamma=MIXTURE_GAN_GAMMA * max(1.0, _values(codec) / SMALL_PICTURE),
+        gamma=0.1 * gamma_factor(codec),
         gamma_fall=1.0,
         penalty_interval=4,
         budget_samples=REFINING_SAMPLES,
@@ -287,7 +295,13 @@ def resolve(
     name, why = _choose(generator.preset, codec, device)
     preset = BUILDERS[name](codec, device, train_rows)
     augment, note = _augment(generator, preset, name, train_rows)
-    preset = replace(preset, augment=augment, notes=note, largest_tick_samples=LARGEST_TICK_SAMPLES)
+    preset = replace(
+        preset,
+        augment=augment,
+        gamma_factor=gamma_factor(codec),
+        notes=note,
+        largest_tick_samples=LARGEST_TICK_SAMPLES,
+    )
     chosen = ChosenPreset("images", name, why, preset)
     return complete(chosen, generator, training, train_rows=train_rows, seed=seed)
 

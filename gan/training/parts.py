@@ -12,6 +12,9 @@ from gan.training.techniques import TECHNIQUES
 
 GAMMAS = {"interpolated": 20.0, "r1": 1.0, "r2": 1.0, "r1-r2": 1.0}
 """Gamma of a penalty that a recipe puts in the place of the preset's; twice the published λ."""
+ZERO_CENTRED = ("r1", "r2", "r1-r2")
+"""Penalties whose gamma follows the size of the records: each value adds its own gradient to them,
+while `interpolated` holds the length of all together at 1 whatever their number."""
 
 ADVERSARIAL_ONLY = (
     *("gamma", "loss", "penalty", "terms", "discriminator_steps", "discriminator_rate"),
@@ -70,6 +73,10 @@ class PresetParts(Protocol):
     @property
     def gamma(self) -> float | None:
         """Twice the weight of a gradient penalty."""
+
+    @property
+    def gamma_factor(self) -> float:
+        """Of the gammas of zero-centred penalties, for records of this size."""
 
     @property
     def terms(self) -> Mapping[str, float]:
@@ -217,4 +224,6 @@ def _gamma(wanted: float | None, preset: PresetParts, penalty: str) -> float:
         return 0.0
     if wanted is not None:
         return wanted
-    return (preset.gamma or 0.0) if penalty == preset.penalty else GAMMAS[penalty]
+    if penalty == preset.penalty:
+        return preset.gamma or 0.0
+    return GAMMAS[penalty] * (preset.gamma_factor if penalty in ZERO_CENTRED else 1.0)

@@ -12,8 +12,8 @@ from storage.lake.synthesis import resolve
 from storage.sources.prepared import Prepared
 
 NIGHT, NEXT = date(2026, 11, 21), date(2026, 11, 22)
-TRAIN_KEY = "5a7a5c997165030e62f0c0a688b3aa9b4114947dc4ae580595f7a1c5bee84a43"
-RUN_KEY = "604b74e5dda673131cd1dc86a18c1689a40ce11d259de86d261387f7cf6c4c9d"
+TRAIN_KEY = "7642d9c27275e44a1ec7589f7b89c26cfbbe2b5a29c954c0f74ca5c7900f00c4"
+RUN_KEY = "81c83fb550508bdad46cd831fd964b679098e5d3ed0223a8fed41ae7a37d2b09"
 MINIMAL = {"name": "mine", "source": {"uri": "example:digits"}}
 TRAINING = [
     {"seed": 1},
@@ -131,7 +131,7 @@ def test_what_decides_the_shards_changes_the_run_key(change):
     assert keys(change)[0] == BASE[0]
 
 
-FILL_KEY = "06b1f3691b1f3b172a49f583ec572ee4c5bda51b83a6224e2db65e4565ee08e5"
+FILL_KEY = "a1bde4f2dfafb70d4ce6d14156469433ecfdda6aa08db9b67f585d27cdea2826"
 
 
 def test_to_fill_up_the_training_split_is_what_fill_was_and_all_else_is_another_run():

@@ -14,7 +14,7 @@ from gan.images.presets import resolve
 from gan.sample import Sampler
 from gan.training.loop import train
 
-VERSION = 11
+VERSION = 12
 GOLDEN: dict[str, dict[str, list[float]]] = {
     "mlp": {
         "discriminator_loss": [0.70987, 0.66489, 0.63999, 0.62076],

@@ -4,6 +4,7 @@ import pytest
 
 from gan.config import GeneratorConfig, TrainingConfig
 from gan.errors import ConfigError
+from gan.images.codec import ImageCodec
 from gan.images.presets import resolve
 from gan.training.loop import train
 from gan.training.parts import UNSOUND
@@ -53,6 +54,12 @@ def test_a_penalty_brings_its_own_weight(codec):
     assert resolved(codec, preset="mlp", penalty="interpolated").gamma == 20.0
     assert resolved(codec, preset="mlp", penalty="r1", gamma=3).gamma == 3.0
     assert resolved(codec, preset="mlp").gamma == resolved(codec, preset="modern").gamma
+
+
+@pytest.mark.parametrize(("penalty", "gamma"), [("r1-r2", 12.0), ("interpolated", 20.0)])
+def test_a_sum_over_many_values_weighs_more(penalty, gamma):
+    large = ImageCodec(height=64, width=64, channels=3)
+    assert resolved(large, preset="dcgan", penalty=penalty).gamma == gamma
 
 
 REFUSED = {

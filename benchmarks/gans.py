@@ -172,21 +172,14 @@ def quality(found: Evaluation) -> Row:
 
 
 def twins(contest: Contest, presets: Sequence[str]) -> dict[str, str]:
-    """Return preset → another one of equal settings, named later, as `modern` is on every size."""
-    named_by: dict[str, str] = {}
-    for preset in presets:
-        _, config = contest.resolve(preset, 0)
-        settings = config.model_dump_json(exclude={"preset", "notes"})
-        named_by[settings] = preset  # the later name stays: `mlp`, `resnet`
-    settings_of = {
+    """Return preset → one of equal settings later in the table, as `modern` is on every size."""
+    settings = {
         preset: contest.resolve(preset, 0)[1].model_dump_json(exclude={"preset", "notes"})
-        for preset in presets
+        for preset in load_modality("images").presets
+        if preset in presets
     }
-    return {
-        preset: named_by[settings]
-        for preset, settings in settings_of.items()
-        if named_by[settings] != preset
-    }
+    named_by = {text: preset for preset, text in settings.items()}  # the later: `mlp`, `resnet`
+    return {preset: named_by[text] for preset, text in settings.items() if named_by[text] != preset}
 
 
 def best(rows: Sequence[Row], count: int) -> list[str]:

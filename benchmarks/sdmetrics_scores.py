@@ -14,10 +14,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from gan.tables.evaluation.columns import (
-    EvaluationContext,
-    as_numbers,
-)
+from gan.tables.evaluation.columns import EvaluationContext, as_numbers
 from gan.tables.evaluation.rows import some
 
 ROWS = 2000

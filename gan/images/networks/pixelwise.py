@@ -195,7 +195,10 @@ class Pixelwise(Initialisable):
         return nats_N
 
     def shifted(self, images_NCHW: Tensor, stream: torch.Generator) -> Tensor:
-        """Return images of which half are shifted by a few pixels; borders are repeated."""
+        """Return images of which half are shifted by a few pixels; borders are repeated.
+
+        A row of each draw belongs to one image, as several devices need them (`ranks`).
+        """
         N, most = len(images_NCHW), self.reach
         chosen_N = torch.rand(N, generator=stream) < SHIFTED
         down_N = torch.randint(-most, most + 1, (N,), generator=stream) * chosen_N

@@ -28,10 +28,7 @@ from gan.protocols import Assessment, SampleFn
 from gan.randomness import numpy_stream
 from gan.tables.columns.values import require_metadata
 from gan.tables.evaluation.closeness import Space
-from gan.tables.evaluation.columns import (
-    conform,
-    judged_columns,
-)
+from gan.tables.evaluation.columns import conform, judged_columns
 from gan.tables.evaluation.errors import PAIR_COLUMNS, Coded, ErrorCodes
 from gan.tables.evaluation.label_score import LabelScore
 from gan.tables.evaluation.rows import some

@@ -26,9 +26,7 @@ from gan.metrics.intervals import LEVELS
 from gan.metrics.trees import SMALL_TREES
 from gan.randomness import numpy_stream
 from gan.report import Ceiling, Measured, Metric
-from gan.tables.evaluation.columns import (
-    EvaluationContext,
-)
+from gan.tables.evaluation.columns import EvaluationContext
 from gan.tables.evaluation.rows import some
 from gan.tables.evaluation.usefulness import Features
 

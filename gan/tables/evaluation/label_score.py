@@ -14,9 +14,7 @@ from typing import Any, Self
 import numpy as np
 import pyarrow as pa
 
-from gan.tables.evaluation.columns import (
-    JudgedColumn,
-)
+from gan.tables.evaluation.columns import JudgedColumn
 from gan.tables.evaluation.rows import some
 from gan.tables.evaluation.usefulness import (
     FEWEST_ROWS,

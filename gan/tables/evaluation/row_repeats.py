@@ -15,9 +15,7 @@ from gan.evaluation.repeats import measured_repeats
 from gan.metrics.repeats import candidate_repeats, real_repeats, share_of_codes
 from gan.report import Measured
 from gan.tables.evaluation.closeness import RowIdentity
-from gan.tables.evaluation.columns import (
-    EvaluationContext,
-)
+from gan.tables.evaluation.columns import EvaluationContext
 from gan.tables.evaluation.rows import some
 
 Array = np.ndarray[Any, Any]

@@ -17,9 +17,7 @@ import pyarrow as pa
 from gan.metrics.marginals import one_hot, pair_counts, pair_errors, starts
 from gan.randomness import numpy_stream
 from gan.report import Figure
-from gan.tables.evaluation.columns import (
-    JudgedColumn,
-)
+from gan.tables.evaluation.columns import JudgedColumn
 from gan.tables.evaluation.errors import Codes, bins_of_pairs
 from gan.tables.evaluation.rows import some
 from gan.tables.figures.columns import (

@@ -228,7 +228,8 @@ def whole_batch(rows: int, *, pack: int = 1, halves: bool = False) -> AbstractCo
 class _WholeBatch(TorchFunctionMode):
     """Draws for all ranks and takes this rank's rows, so that every rank's stream stays the same.
 
-    A draw whose first dimension is no multiple of the rows is one for the whole batch. Batch
+    A draw whose first dimension is no multiple of the rows is one for the whole batch; one whose
+    rows come later is refused, for it would be another one on every number of ranks. Batch
     normalisation takes mean and variance over all ranks (Peng et al., "MegDet", 2018, section
     3.3), here for every device and with gradients of second order.
     """
@@ -262,6 +263,9 @@ class _WholeBatch(TorchFunctionMode):
         if isinstance(shape, int):
             before, shape = (), args
         if not shape or shape[0] % self._unit:
+            if shape and shape[0] > 1 and self._unit in shape[1:]:
+                msg = f"a draw of shape {tuple(shape)} has rows, and they do not come first"
+                raise NotImplementedError(msg)
             return draw(*before, tuple(shape))
         rows, *rest = shape
         drawn = draw(*before, (rows * count(), *rest))

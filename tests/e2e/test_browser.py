@@ -27,6 +27,7 @@ FLAGS = (
 PAGE_MS = 240_000
 """A busy machine may take so long to draw a page."""
 PRESSES = 3
+"""Of the button under a question, at most."""
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
@@ -67,8 +68,9 @@ def field(page, *titles, within=None):
 
 
 def answer(form, pictures):
-    """Press until the question is gone: while the server's database is locked the page says that it
-    failed, and a person presses again.
+    """Press until the question is gone, as a person does: once, under load, a press did not arrive.
+
+    A picture of the page is kept for each press that leaves the question there.
     """
     button = form.get_by_role("button", name=re.compile("^(Submit|Resume)$"))
     for press in range(PRESSES):

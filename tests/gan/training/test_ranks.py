@@ -131,6 +131,12 @@ def test_a_draw_that_no_rank_knows_its_rows_of_is_refused(as_rank):
         torch.bernoulli(torch.full((8,), 0.5), generator=stream(0, "draws"))
 
 
+def test_a_draw_whose_rows_do_not_come_first_is_refused(as_rank):
+    as_rank(1)
+    with ranks.whole_batch(8), pytest.raises(NotImplementedError, match="do not come first"):
+        torch.randint(-2, 3, (2, 8), generator=stream(0, "draws"))
+
+
 def test_ranks_share_one_batch(as_rank):
     config, codec, records = made("r1-r2", devices=2)
     context = DeviceContext(device=torch.device("cpu"))
